@@ -1,0 +1,30 @@
+# Every target sets up what it needs in .venv; PYTHON names the interpreter to build it from.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: align test check readme clean
+.DEFAULT_GOAL := align
+
+.venv/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[torch,paddle,dev]'
+	touch $@
+
+align: .venv/.installed  ## put JointBERT's port on the ladder: ten steps, reports in out/jointbert
+	$(BIN)/modelparity run jointbert
+
+test: .venv/.installed  ## all tests
+	$(BIN)/python -m pytest -q
+
+check: .venv/.installed  ## format, lint, types, import contracts, tests and docs examples
+	$(BIN)/ruff format --check src tests examples
+	$(BIN)/ruff check src tests examples
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -q
+
+readme: .venv/.installed  ## generate the reports shown in the README
+	$(BIN)/python docs/generate.py
+
+clean:
+	rm -rf out .pytest_cache .mypy_cache .ruff_cache .hypothesis

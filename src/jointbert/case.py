@@ -1,0 +1,205 @@
+"""The case: JointBERT's reference in PyTorch and its port in PaddlePaddle, ready for the ladder."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from jointbert.embedded import write_model, write_task
+from jointbert.inputs import check_checkpoint, check_data
+from jointbert.names import RULES
+from modelparity.errors import InputError, UsageError
+from modelparity.model import Case, Setting
+
+SETTINGS: Mapping[str, Setting] = {
+    # what is trained: "" stands for the embedded task and the embedded model without weights
+    "data": "",
+    "checkpoint": "",
+    "pretrained": False,  # set by prepare(): whether the checkpoint's weights must be loaded
+    "crf": False,
+    "seed": 1234,
+    "threads": 0,  # 0: all cores
+    # batches
+    "max_seq_len": 50,
+    "batch_size": 32,
+    "eval_batch_size": 64,
+    "bucket": True,
+    "ignore_index": 0,
+    # optimization; learning_rate 0.0 is replaced by prepare()
+    "learning_rate": 0.0,
+    "schedule": "linear",
+    "epochs": 10,
+    "warmup_steps": 0,
+    "weight_decay": 0.0,
+    "adam_epsilon": 1e-8,
+    "max_grad_norm": 1.0,
+    "slot_loss_coef": 1.0,
+    "trained_updates": 150,  # updates of the reference before step 3 measures
+    # the model; the last four only for the embedded one
+    "dropout": 0.1,
+    "attention": "eager",
+    "layers": 2,
+    "hidden": 64,
+    "heads": 4,
+    "intermediate": 128,
+}
+
+# The rates of the ladder, not of the product (5e-5): a trajectory at a higher rate amplifies
+# rounding sooner, so the horizon of float32 is reached within the first epochs of a run.
+PRETRAINED_RATE = 3e-4
+# 150 updates at this rate bring every score of the embedded task to between 0.5 and 0.95: far from 0
+# and from 1, as step 3 needs. tests/jointbert/test_embedded.py measures it.
+EMBEDDED_RATE = 4e-3
+
+CHOICES = {"schedule": ("linear", "constant"), "attention": ("eager", "sdpa")}
+POSITIVE = (
+    "batch_size",
+    "eval_batch_size",
+    "epochs",
+    "adam_epsilon",
+    "max_grad_norm",
+    "layers",
+    "hidden",
+    "heads",
+    "intermediate",
+)
+NOT_NEGATIVE = (
+    "seed",
+    "threads",
+    "learning_rate",
+    "warmup_steps",
+    "weight_decay",
+    "slot_loss_coef",
+    "trained_updates",
+)
+
+
+def prepare(settings: dict[str, Setting], directory: Path) -> dict[str, Setting]:
+    """Check the settings and everything cheap about their files; write the embedded inputs.
+
+    In the result `data` and `checkpoint` name existing directories (embedded ones lie in
+    `directory`/task and `directory`/model), `pretrained` says whether weights are loaded, and
+    `learning_rate` is above zero. Preparing a result again changes nothing. Raises UsageError for a
+    setting and InputError for a file.
+    """
+    ready = dict(settings)
+    _check_settings(ready)
+    task, model = directory / "task", directory / "model"
+    if ready["data"] in ("", str(task)):
+        write_task(task)
+        ready["data"] = str(task)
+    embedded = ready["checkpoint"] in ("", str(model))
+    if embedded:
+        write_model(model, ready)
+        ready["checkpoint"] = str(model)
+    ready["pretrained"] = not embedded
+    if not ready["learning_rate"]:
+        ready["learning_rate"] = EMBEDDED_RATE if embedded else PRETRAINED_RATE
+    labels = check_data(str(ready["data"]))
+    _check_ignored(ready, labels.slots)
+    _check_length(ready, check_checkpoint(str(ready["checkpoint"]), weights=not embedded))
+    return ready
+
+
+def _check_settings(settings: Mapping[str, Setting]) -> None:
+    for name, value in settings.items():
+        if name not in SETTINGS:
+            raise UsageError(f"setting {name}: unknown; one of {', '.join(sorted(SETTINGS))}")
+        wanted = type(SETTINGS[name])
+        if type(value) is not wanted and not (wanted is float and type(value) is int):
+            raise UsageError(f"setting {name}: {value!r} is not a {wanted.__name__}")
+    for name, choices in CHOICES.items():
+        if settings[name] not in choices:
+            raise UsageError(f"setting {name}: {settings[name]!r}; one of {', '.join(choices)}")
+    for name in POSITIVE:
+        if not 0 < float(settings[name]) < float("inf"):
+            raise UsageError(f"setting {name}: {settings[name]}; it must be above 0")
+    for name in NOT_NEGATIVE:
+        if not 0 <= float(settings[name]) < float("inf"):
+            raise UsageError(f"setting {name}: {settings[name]}; it must be 0 or above")
+    if not 0 <= float(settings["dropout"]) < 1:
+        raise UsageError(f"setting dropout: {settings['dropout']}; it must be in [0, 1)")
+    if int(settings["max_seq_len"]) < 3:
+        raise UsageError(
+            f"setting max_seq_len: {settings['max_seq_len']}; [CLS], one piece and [SEP] need 3"
+        )
+    if int(settings["hidden"]) % int(settings["heads"]):
+        raise UsageError(
+            f"setting hidden: {settings['hidden']} is not a multiple of {settings['heads']} heads"
+        )
+
+
+def _check_ignored(settings: Mapping[str, Setting], slots: tuple[str, ...]) -> None:
+    ignored = int(settings["ignore_index"])
+    if ignored > 0:
+        meaning = repr(slots[ignored]) if ignored < len(slots) else "no label at all"
+        raise UsageError(
+            f"setting ignore_index: {ignored} is {meaning}; use 0 (PAD) or a number below 0"
+        )
+    if ignored < 0 and settings["crf"]:
+        raise UsageError(
+            f"setting ignore_index: {ignored}; the CRF scores every position, use 0 (PAD)"
+        )
+
+
+def _check_length(settings: Mapping[str, Setting], config: Mapping[str, object]) -> None:
+    positions = config["max_position_embeddings"]
+    if isinstance(positions, int) and int(settings["max_seq_len"]) > positions:
+        raise InputError(
+            f"{settings['checkpoint']}: has {positions} positions, but max_seq_len is"
+            f" {settings['max_seq_len']}; lower max_seq_len"
+        )
+
+
+CASE = Case(
+    name="jointbert",
+    reference="jointbert.in_torch.side",
+    candidate="jointbert.in_paddle.side",
+    settings=SETTINGS,
+    paths=("data", "checkpoint"),
+    rules=RULES,
+    splits=("dev", "test"),
+    mask="attention_mask",
+    variants={
+        "forward": ({}, {"max_seq_len": 12}),
+        "optimizer": ({"weight_decay": 0.0, "schedule": "constant", "warmup_steps": 0},),
+        "learning_rate": ({"warmup_steps": 0}, {"warmup_steps": 40}),
+        "regularisation": ({"weight_decay": 0.01, "schedule": "constant"},),
+    },
+    shared=("jointbert.labels",),
+    prepare=prepare,
+    faults="jointbert.faults:FAULTS",
+    aliases={"loss": "total_loss", "semantic_frame_acc": "sementic_frame_acc"},
+    # The figures of the alignment record that was published for this port in October 2021, under
+    # its own keys; docs/jointbert.md says what they were worth.
+    published={
+        1: {
+            "sequence_output": "4.876189905189676e-07",
+            "pooled_output": "3.2371076486015227e-07",
+            "intent_logits": "1.3917054957346409e-06",
+            "slot_logits": "5.844579504810099e-07",
+            "total_loss": "0.0",
+        },
+        2: {
+            f"{split}_{batch}_{field}": "0.0"
+            for split in ("test", "dev")
+            for batch in range(5)
+            for field in (
+                "input_ids",
+                "attention_mask",
+                "intent_label_ids",
+                "slot_labels_ids",
+                "token_type_ids",
+            )
+        },
+        3: {
+            "loss": "7.737960132647714e-07",
+            "intent_acc": "0.0",
+            "slot_precision": "0.0",
+            "slot_recall": "0.0",
+            "slot_f1": "0.0",
+            "sementic_frame_acc": "0.0",
+        },
+        5: {"learning_rate": "0.0"},
+        7: {"backward": "8.050096221268177e-05"},
+        8: {"training_data": "0.0"},
+    },
+)

@@ -1,0 +1,155 @@
+"""What a user can get wrong about a data directory or a checkpoint, found before anything runs.
+
+Every function raises InputError with one line that says what, where and what to do. Nothing here
+imports a framework.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+
+from jointbert.labels import Labels, read_labels, read_lines
+from modelparity.errors import InputError
+
+SPLITS = ("train", "dev", "test")
+FILES = ("seq.in", "seq.out", "label")
+WEIGHTS = "model.safetensors"
+SIZES = (
+    "vocab_size",
+    "hidden_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "intermediate_size",
+    "max_position_embeddings",
+)
+SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
+
+
+def check_data(data: str | Path) -> Labels:
+    """Check every split of a task and return its label sets."""
+    directory = Path(data)
+    if not directory.is_dir():
+        raise InputError(f"data {directory}: no such directory; name one with train, dev and test")
+    for split in SPLITS:
+        _check_split(directory / split)
+    labels = read_labels(directory)
+    _check_known(directory / "train" / "seq.out", labels.slots, "slot_label.txt")
+    _check_known(directory / "train" / "label", labels.intents, "intent_label.txt")
+    return labels
+
+
+def check_checkpoint(checkpoint: str | Path, *, weights: bool) -> dict[str, object]:
+    """Check a directory in Hugging Face layout and return its config.json.
+
+    `weights`: whether model.safetensors must be there. Only its header is read.
+    """
+    directory = Path(checkpoint)
+    if not directory.is_dir():
+        raise InputError(f"checkpoint {directory}: no such directory; name one in HF layout")
+    config = _read_json(directory / "config.json")
+    _check_config(directory / "config.json", config)
+    _check_vocabulary(directory / "vocab.txt", config)
+    tokenizer = directory / "tokenizer_config.json"
+    if tokenizer.exists():
+        _read_json(tokenizer)
+    if weights:
+        _check_weights(directory / WEIGHTS)
+    return config
+
+
+def _check_split(directory: Path) -> None:
+    words, slots, intents = (read_lines(directory / name) for name in FILES)
+    if not words:
+        raise InputError(f"{directory / 'seq.in'}: no sentences; a split needs at least one")
+    for name, lines in (("seq.out", slots), ("label", intents)):
+        if len(lines) != len(words):
+            raise InputError(
+                f"{directory / name}: {len(lines)} lines, but seq.in has {len(words)};"
+                " each sentence needs one line in each file"
+            )
+    for number, (sentence, tags, intent) in enumerate(zip(words, slots, intents, strict=True), 1):
+        count, tagged = len(sentence.split()), len(tags.split())
+        if not count:
+            raise InputError(f"{directory / 'seq.in'}:{number}: empty sentence; remove this line")
+        if count != tagged:
+            raise InputError(
+                f"{directory / 'seq.out'}:{number}: {tagged} slot labels for {count} words;"
+                " give each word one label"
+            )
+        if not intent.strip():
+            raise InputError(f"{directory / 'label'}:{number}: no intent; write one a line")
+
+
+def _check_known(path: Path, known: tuple[str, ...], file: str) -> None:
+    labels = set(known)
+    intents = path.name == "label"
+    for number, line in enumerate(read_lines(path), 1):
+        for label in [line.strip()] if intents else line.split():
+            if label not in labels:
+                raise InputError(f"{path}:{number}: label {label!r} is not in {file}; add it there")
+
+
+def _read_json(path: Path) -> dict[str, object]:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; a checkpoint needs it") from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read as JSON ({error}); restore the file") from None
+    if not isinstance(value, dict):
+        raise InputError(f"{path}: not a JSON object; restore the file")
+    return value
+
+
+def _check_config(path: Path, config: Mapping[str, object]) -> None:
+    expected: tuple[tuple[str, object], ...] = (
+        ("model_type", "bert"),
+        ("position_embedding_type", "absolute"),
+        ("is_decoder", False),
+        ("add_cross_attention", False),
+    )
+    for key, value in expected:
+        found = config.get(key, value)
+        if found != value:
+            raise InputError(f"{path}: {key} is {found!r}; only a BERT encoder ({value!r}) will do")
+    for key in SIZES:
+        found = config.get(key)
+        if type(found) is not int or found < 1:
+            raise InputError(f"{path}: {key} is {found!r}; it must be a whole number above 0")
+    hidden, heads = config["hidden_size"], config["num_attention_heads"]
+    if isinstance(hidden, int) and isinstance(heads, int) and hidden % heads:
+        raise InputError(f"{path}: hidden_size {hidden} is not a multiple of {heads} heads")
+
+
+def _check_vocabulary(path: Path, config: Mapping[str, object]) -> None:
+    if not path.exists():
+        raise InputError(
+            f"{path}: no such file; a checkpoint needs its vocabulary, one piece a line"
+        )
+    pieces = [line.rstrip("\r") for line in read_lines(path)]
+    for piece in SPECIAL:
+        if piece not in pieces:
+            raise InputError(f"{path}: {piece} is missing; this is not a BERT vocabulary")
+    size = config["vocab_size"]
+    if isinstance(size, int) and len(pieces) > size:
+        raise InputError(f"{path}: {len(pieces)} pieces, but config.json says vocab_size {size}")
+    padding = config.get("pad_token_id", 0)
+    if padding != pieces.index("[PAD]"):
+        raise InputError(
+            f"{path}:{pieces.index('[PAD]') + 1}: [PAD] stands here, but config.json says"
+            f" pad_token_id {padding}; one of the two is wrong"
+        )
+
+
+def _check_weights(path: Path) -> None:
+    if not path.exists():
+        raise InputError(f"{path}: no such file; save the checkpoint as one safetensors file")
+    try:
+        with safe_open(path, framework="numpy") as file:
+            names = list(file.keys())
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"{path}: not a safetensors file ({error}); fetch it again") from None
+    if not names:
+        raise InputError(f"{path}: holds no parameters; save the checkpoint again")

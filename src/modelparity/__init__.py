@@ -1,0 +1,19 @@
+"""modelparity proves that a port of a model is the model, in ten steps."""
+
+from modelparity.check import check
+from modelparity.errors import InputError, ParityError, UsageError
+from modelparity.model import Case, Fault, Outcome, Report, Rule, Tolerance, Verdict
+
+__all__ = [
+    "Case",
+    "Fault",
+    "InputError",
+    "Outcome",
+    "ParityError",
+    "Report",
+    "Rule",
+    "Tolerance",
+    "UsageError",
+    "Verdict",
+    "check",
+]

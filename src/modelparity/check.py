@@ -1,0 +1,212 @@
+"""Two sets of recordings -> Report. Imports no framework and no case."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from modelparity import judge
+from modelparity.errors import InputError
+from modelparity.model import Finding, Outcome, Report, Rule, Verdict
+from modelparity.recording import Recording, broken_seals, read
+from modelparity.steps import LEANS_ON, START, STEPS
+from modelparity.steps.evidence import Evidence
+
+ALL_STEPS = tuple(step.NUMBER for step in STEPS)
+# Manifest fields that both sides must share, or the recordings do not belong together.
+SHARED_FIELDS = ("case", "settings", "inputs", "terms")
+
+
+def check(
+    reference: Path, candidate: Path, *, steps: tuple[int, ...] = ALL_STEPS, fault: str = ""
+) -> Report:
+    """Judge the requested steps. InputError where a directory is missing altogether."""
+    for directory in (reference, candidate):
+        if not directory.is_dir():
+            raise InputError(f"{directory}: there is no such directory of recordings")
+        if not any(directory.glob("*/manifest.json")):
+            raise InputError(f"{directory}: there are no recordings in it")
+    models = _pair(reference, candidate, START)
+    verdicts: list[Verdict] = []
+    for step in STEPS:
+        if step.NUMBER in steps:
+            verdicts.append(_with_origin(_judge(reference, candidate, step, models), verdicts))
+    sides = {"reference": _read(reference, START), "candidate": _read(candidate, START)}
+    manifests = {side: r.manifest if isinstance(r, Recording) else {} for side, r in sides.items()}
+    presentation = manifests["reference"].get("presentation", {})
+    return Report(
+        case=str(manifests["reference"].get("case", "")),
+        outcome=overall(verdicts),
+        verdicts=tuple(verdicts),
+        manifests={side: _summary(manifest) for side, manifest in manifests.items()},
+        settings=dict(manifests["reference"].get("settings", {})),
+        aliases=presentation.get("aliases", {}),
+        published={int(k): v for k, v in presentation.get("published", {}).items()},
+        fault=fault,
+    )
+
+
+def overall(verdicts: list[Verdict]) -> Outcome:
+    """Any diverged, else any inconclusive (or nothing judged), else aligned."""
+    outcomes = {verdict.outcome for verdict in verdicts}
+    for outcome in (Outcome.DIVERGED, Outcome.INCONCLUSIVE):
+        if outcome in outcomes:
+            return outcome
+    return Outcome.ALIGNED if outcomes else Outcome.INCONCLUSIVE
+
+
+def _summary(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    kept = ("written_by", "environment", "inputs", "settings", "format")
+    return {key: manifest[key] for key in kept if key in manifest}
+
+
+def _read(directory: Path, step: ModuleType) -> Recording | str:
+    try:
+        return read(directory / step.NAME)
+    except InputError as error:
+        return str(error)
+
+
+def _pair(
+    reference: Path, candidate: Path, step: ModuleType
+) -> tuple[Recording, Recording] | list[Finding]:
+    """Both recordings of a step, or why they cannot be judged."""
+    findings, recordings = [], []
+    for side, directory in (("reference", reference), ("candidate", candidate)):
+        recording = _read(directory, step)
+        if isinstance(recording, str):
+            findings.append(judge.inconclusive(f"{side} recording", recording))
+        else:
+            recordings.append(recording)
+    if findings:
+        return findings
+    ours, theirs = recordings
+    findings = _disagreements(ours, theirs, reference, step)
+    return findings or (ours, theirs)
+
+
+def _disagreements(
+    ours: Recording, theirs: Recording, reference: Path, step: ModuleType
+) -> list[Finding]:
+    findings = []
+    for side, recording in (("reference", ours), ("candidate", theirs)):
+        manifest = recording.manifest
+        if manifest.get("side") != side:
+            text = f"it is a recording of the {manifest.get('side')} side"
+            findings.append(judge.inconclusive(f"{side} manifest field side", text))
+        if manifest.get("step") != step.NAME:
+            text = f"it is a recording of step {manifest.get('step')}"
+            findings.append(judge.inconclusive(f"{side} manifest field step", text))
+        if manifest.get("complete") is not True:
+            text = str(manifest.get("problem") or "the recording is incomplete")
+            findings.append(judge.inconclusive("", text))
+        arrays = manifest.get("arrays")
+        if not isinstance(arrays, dict) or len(arrays) != manifest.get("count"):
+            text = f"{manifest.get('count')} arrays were recorded, another number is listed"
+            findings.append(judge.inconclusive(f"{side} manifest field arrays", text))
+    for name in SHARED_FIELDS:
+        findings += _unequal(name, ours.manifest.get(name), theirs.manifest.get(name))
+    given = theirs.manifest.get("given")
+    for name, identity in (given if isinstance(given, dict) else {}).items():
+        source = _read_named(reference, name)
+        if source is None or source.identity() != identity:
+            text = f"the candidate was given another recording of {name} than this reference's"
+            findings.append(judge.inconclusive(f"candidate manifest field given.{name}", text))
+    shared = set(ours.manifest.get("functions", ())) & set(theirs.manifest.get("functions", ()))
+    if shared:
+        names = ", ".join(sorted(name.rpartition(":")[0] for name in shared)[:3])
+        text = f"shared code: both sides run {names}, so equal results prove nothing about it"
+        hint = "give each side its own, or list the module under the case's `shared`"
+        findings.append(judge.inconclusive("", text, hint))
+    return findings
+
+
+def _read_named(directory: Path, name: str) -> Recording | None:
+    try:
+        return read(directory / Path(name).name)
+    except InputError:
+        return None
+
+
+def _unequal(name: str, ours: object, theirs: object) -> list[Finding]:
+    if ours == theirs and ours is not None:
+        return []
+    if isinstance(ours, dict) and isinstance(theirs, dict):
+        keys = [k for k in dict.fromkeys([*ours, *theirs]) if ours.get(k) != theirs.get(k)]
+        return [
+            judge.inconclusive(
+                f"manifest field {name}.{key}",
+                f"{theirs.get(key)} on the candidate, {ours.get(key)} on the reference",
+                "record both sides from the same case, settings and inputs",
+            )
+            for key in keys
+        ]
+    text = f"{theirs} on the candidate, {ours} on the reference"
+    return [judge.inconclusive(f"manifest field {name}", text)]
+
+
+def _judge(
+    reference: Path,
+    candidate: Path,
+    step: ModuleType,
+    models: tuple[Recording, Recording] | list[Finding],
+) -> Verdict:
+    recordings = _pair(reference, candidate, step)
+    findings = [part for part in (models, recordings) if isinstance(part, list)]
+    if isinstance(models, list) or isinstance(recordings, list):
+        return judge.conclude(step.NUMBER, step.TITLE, findings[-1])
+    evidence = Evidence(*recordings, *models, *_terms(recordings[0]))
+    try:
+        verdict: Verdict = step.judge_step(evidence)
+    except InputError as error:
+        verdict = judge.conclude(step.NUMBER, step.TITLE, [judge.inconclusive("", str(error))])
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        text = f"the recordings do not fit together: {type(error).__name__}: {error}"
+        verdict = judge.conclude(step.NUMBER, step.TITLE, [judge.inconclusive("", text)])
+    return _sealed(verdict, [*recordings, *models])
+
+
+def _sealed(verdict: Verdict, recordings: list[Recording]) -> Verdict:
+    """An aligned verdict stands only on recordings that are as they were finished."""
+    broken = [
+        judge.inconclusive(
+            f"{r.manifest.get('side')} {r.directory.name}, {what}",
+            "it is not as it was when the recording was finished",
+            "record this side again",
+        )
+        for r in recordings
+        for what in broken_seals(r)
+    ]
+    if not broken:
+        return verdict
+    findings = (*verdict.findings, *broken)
+    if verdict.outcome is Outcome.DIVERGED:
+        return replace(verdict, findings=findings)
+    reason = f"{broken[0].name}: {broken[0].message}"
+    return replace(verdict, outcome=Outcome.INCONCLUSIVE, reason=reason, findings=findings)
+
+
+def _terms(recording: Recording) -> tuple[tuple[Rule, ...], str]:
+    terms = recording.manifest["terms"]
+
+    def names(value: str | list[str]) -> str | tuple[str, ...]:
+        return value if isinstance(value, str) else tuple(value)
+
+    rules = tuple(
+        Rule(names(r["reference"]), names(r["candidate"]), r["transpose"], r["axis"])
+        for r in terms["rules"]
+    )
+    return rules, str(terms["mask"])
+
+
+def _with_origin(verdict: Verdict, before: list[Verdict]) -> Verdict:
+    """Say which earlier red step this one may follow from."""
+    if verdict.outcome is not Outcome.DIVERGED:
+        return verdict
+    red = {v.number for v in before if v.outcome is Outcome.DIVERGED}
+    origins = [n for n in LEANS_ON.get(verdict.number, ()) if n in red]
+    if not origins:
+        return verdict
+    note = f"may follow from step {origins[0]}: mend that first"
+    return replace(verdict, notes=(note, *verdict.notes))

@@ -1,0 +1,223 @@
+"""Read and write a recording: a directory of safetensors files and `manifest.json`.
+
+Layout, format version 1:
+
+    forward/manifest.json      what was recorded, under which conditions, and a seal per field
+    forward/000.safetensors    shards of at most about 64 MiB, in the order of recording
+
+`manifest["arrays"]` maps every array's name to its file, key, dtype and shape; arrays with equal
+content are stored once and share a key. An array recorded as a sketch also says which shape and
+dtype it stands for. Names are free text; steps use `/` between parts and
+`module#run.output.0` for the arrays of a module's run.
+"""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from modelparity.errors import InputError
+from modelparity.sketch import sketch
+
+FORMAT = 1
+WRITTEN_BY = "modelparity 0.1"
+SHARD_BYTES = 64 << 20
+
+Array = np.ndarray[Any, Any]
+
+
+def digest(value: object) -> str:
+    """A short digest of plain data, independent of the order of keys."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def file_digest(path: Path) -> str:
+    """The sha256 of a file's content."""
+    sha256 = hashlib.sha256()
+    with path.open("rb") as stream:
+        while chunk := stream.read(1 << 20):
+            sha256.update(chunk)
+    return sha256.hexdigest()
+
+
+def tree_digest(path: Path) -> str:
+    """A digest of a file, or of all files below a directory with their relative names."""
+    if path.is_file():
+        return file_digest(path)[:16]
+    files = sorted(p for p in path.rglob("*") if p.is_file())
+    return digest([(p.relative_to(path).as_posix(), file_digest(p)) for p in files])
+
+
+class Writer:
+    """Writes one recording, shard by shard; nothing is readable before `finish`."""
+
+    def __init__(self, directory: Path, header: Mapping[str, object]) -> None:
+        self._directory = directory
+        self._header = dict(header)
+        self._arrays: dict[str, dict[str, object]] = {}
+        self._stored: dict[str, tuple[str, str]] = {}  # content -> file, key
+        self._shard: dict[str, Array] = {}
+        self._shard_bytes = 0
+        self._files: dict[str, dict[str, object]] = {}
+        self.facts: dict[str, object] = {}
+        directory.mkdir(parents=True)
+
+    def add(self, name: str, array: Array, *, sketched: bool = False) -> None:
+        """Record one array; `sketched` stores the sketch of a large one in its place."""
+        if name in self._arrays:
+            raise ValueError(f"{name} is recorded twice")
+        entry: dict[str, object] = {}
+        if sketched:
+            entry["stands_for"] = {"dtype": str(array.dtype), "shape": list(array.shape)}
+            array = sketch(array)
+        array = np.asarray(array, order="C")
+        content = hashlib.sha256(f"{array.dtype} {array.shape}".encode())
+        content.update(array.tobytes())
+        file, key = self._stored.setdefault(
+            content.hexdigest(), (f"{len(self._files):03d}.safetensors", name)
+        )
+        if key == name:
+            self._shard[name] = array.copy()
+            self._shard_bytes += array.nbytes
+        self._arrays[name] = {
+            "file": file,
+            "key": key,
+            "dtype": str(array.dtype),
+            "shape": list(array.shape),
+            **entry,
+        }
+        if self._shard_bytes >= SHARD_BYTES:
+            self._flush()
+
+    def _flush(self) -> None:
+        name = f"{len(self._files):03d}.safetensors"
+        path = self._directory / name
+        save_file(self._shard, path)
+        self._files[name] = {"bytes": path.stat().st_size, "sha256": file_digest(path)}
+        self._shard, self._shard_bytes = {}, 0
+
+    def finish(self, **header: object) -> None:
+        """Write what is left and the manifest; `header` adds fields known only at the end."""
+        if self._shard:
+            self._flush()
+        manifest = {
+            "format": FORMAT,
+            "written_by": WRITTEN_BY,
+            **self._header,
+            **header,
+            "facts": self.facts,
+            "count": len(self._arrays),
+            "arrays": self._arrays,
+            "files": self._files,
+        }
+        manifest = json.loads(json.dumps(manifest))
+        manifest["seal"] = {name: digest(value) for name, value in manifest.items()}
+        text = json.dumps(manifest, indent=1, ensure_ascii=False)
+        partial = self._directory / "manifest.json.partial"
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(self._directory / "manifest.json")
+
+    def discard(self) -> None:
+        """Remove everything written so far."""
+        shutil.rmtree(self._directory, ignore_errors=True)
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A finished recording on disk; arrays are read when asked for."""
+
+    directory: Path
+    manifest: Mapping[str, Any]
+    _open: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """Plain data that the step recorded beside the arrays."""
+        facts: Mapping[str, Any] = self.manifest["facts"]
+        return facts
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """All array names, in the order of recording."""
+        return tuple(self.manifest["arrays"])
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.manifest["arrays"]
+
+    def below(self, prefix: str) -> tuple[str, ...]:
+        """The names that start with `prefix`, without it."""
+        return tuple(name[len(prefix) :] for name in self.names if name.startswith(prefix))
+
+    def entry(self, name: str) -> Mapping[str, Any]:
+        """dtype and shape of an array; for a sketch, of what it stands for."""
+        entry: Mapping[str, Any] = self.manifest["arrays"][name]
+        stands_for: Mapping[str, Any] | None = entry.get("stands_for")
+        return entry if stands_for is None else stands_for
+
+    def array(self, name: str) -> Array:
+        """Read one array. InputError where the file does not hold what the manifest promises."""
+        entry = self.manifest["arrays"][name]
+        path = self.directory / str(entry["file"])
+        try:
+            if entry["file"] not in self._open:
+                self._open[entry["file"]] = safe_open(path, framework="numpy")
+            array: Array = self._open[entry["file"]].get_tensor(entry["key"])
+        except (SafetensorError, OSError, KeyError) as error:
+            raise InputError(f"{path.name}: {name} cannot be read: {error}") from None
+        if str(array.dtype) != entry["dtype"] or list(array.shape) != entry["shape"]:
+            raise InputError(f"{path.name}: {name} is not of the dtype and shape in the manifest")
+        return array
+
+    def identity(self) -> str:
+        """A digest of everything in the recording, through the digests of its files."""
+        return digest(self.manifest["seal"])
+
+
+def read(directory: Path) -> Recording:
+    """Open a recording. InputError says why it is none, or none that this release reads."""
+    path = directory / "manifest.json"
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{directory.name}: there is no manifest.json") from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{directory.name}/manifest.json cannot be read: {error}") from None
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        found = manifest.get("format") if isinstance(manifest, dict) else None
+        writer = manifest.get("written_by") if isinstance(manifest, dict) else None
+        raise InputError(
+            f"{directory.name}/manifest.json: format {found} (written by {writer}) "
+            f"is not format {FORMAT}, which this release reads"
+        )
+    return Recording(directory, manifest)
+
+
+def broken_seals(recording: Recording) -> list[str]:
+    """Manifest fields and files that are not as they were when the recording was finished."""
+    manifest = recording.manifest
+    seal = manifest.get("seal")
+    if not isinstance(seal, dict):
+        return ["manifest field seal"]
+    fields = [name for name in {*manifest, *seal} if name != "seal"]
+    broken = [
+        f"manifest field {name}"
+        for name in sorted(fields)
+        if name not in manifest or seal.get(name) != digest(manifest[name])
+    ]
+    files = manifest.get("files")
+    for name, expected in (files if isinstance(files, dict) else {}).items():
+        path = recording.directory / str(name)
+        if not path.is_file():
+            broken.append(f"file {name} (missing)")
+        elif file_digest(path) != expected.get("sha256"):
+            broken.append(f"file {name}")
+    return broken

@@ -1,0 +1,148 @@
+"""The ladder for a terminal, 80 columns wide, and the progress of long work."""
+
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from typing import TextIO
+
+from modelparity.model import Outcome, Report, Verdict
+from modelparity.report.ladder import (
+    WORDS,
+    Rung,
+    coverage_in_short,
+    how_far,
+    largest_ratio,
+    offenders,
+    rungs,
+    summary,
+)
+from modelparity.report.text import cells, clean, pad, ratio, shorten, wrap
+
+WIDTH = 80
+COVERAGE = 31
+SHOWN = 5  # findings a step, so that ten red steps still fit into a few screens
+_LABEL = 9
+_COLOURS = {
+    Outcome.ALIGNED: "32",
+    Outcome.DIVERGED: "31;1",
+    Outcome.INCONCLUSIVE: "33",
+    None: "2",
+}
+
+
+def ladder(report: Report, colour: bool = False) -> str:
+    """Ten lines, then what is known about each step that is not aligned, then the outcome."""
+    steps = rungs(report)
+    fault = f", planted fault {clean(report.fault)}" if report.fault else ""
+    header = f" #  {pad('step', 18)}{pad('outcome', 14)}{pad('compared', COVERAGE)} worst/limit"
+    lines = [shorten(f"{clean(report.case)}{fault}", WIDTH), "", header]
+    lines += [_rung(rung, colour) for rung in steps]
+    for rung in steps:
+        if rung.verdict is not None and rung.outcome is not Outcome.ALIGNED:
+            lines += ["", *_details(rung, rung.verdict, colour)]
+    lines.append("")
+    for line in wrap(summary(report), WIDTH):
+        lines.append(_painted(line, report.outcome, colour))
+    return "\n".join(lines)
+
+
+def _painted(text: str, outcome: Outcome | None, colour: bool) -> str:
+    return f"\x1b[{_COLOURS[outcome]}m{text}\x1b[0m" if colour else text
+
+
+def _rung(rung: Rung, colour: bool) -> str:
+    word = _painted(pad(WORDS[rung.outcome], 14), rung.outcome, colour)
+    start = f"{rung.number:>2}  {pad(rung.name, 18)}{word}"
+    if rung.verdict is None:
+        return start.rstrip()
+    compared = clean(coverage_in_short(rung.verdict.coverage, COVERAGE))
+    return f"{start}{pad(compared, COVERAGE)} {ratio(largest_ratio(rung.verdict)):>11}"
+
+
+def _details(rung: Rung, verdict: Verdict, colour: bool) -> list[str]:
+    title = _painted(f"{rung.name}: {WORDS[verdict.outcome]}", verdict.outcome, colour)
+    lines = [f"{rung.number:>2}  {title}"]
+    found = offenders(verdict)
+    if not found:
+        lines += _labelled("why", verdict.reason)
+    else:
+        first = found[0]
+        lines += _labelled("where", first.name) if first.name else []
+        lines += _labelled("how far", how_far(first))
+        lines += _labelled("why", first.message or verdict.reason)
+        lines += _labelled("try", first.hint)
+    for number, finding in enumerate(found[1:SHOWN]):
+        text = f"{finding.name}: {finding.message}" if finding.name else finding.message
+        label = "also" if number == 0 else ""
+        lines.append(f"    {label:<{_LABEL}}{shorten(clean(text), WIDTH - 4 - _LABEL)}")
+        if finding.hint and finding.hint != first.hint:
+            lines += _labelled("", f"try: {finding.hint}")
+    if len(found) > SHOWN:
+        lines += _labelled("", f"and {len(found) - SHOWN:,} more")
+    for note in verdict.notes:
+        lines += _labelled("note", note)
+    return lines
+
+
+def _labelled(label: str, text: str) -> list[str]:
+    if not text:
+        return []
+    wrapped = wrap(clean(text), WIDTH - 4 - _LABEL)
+    heads = [label] + [""] * (len(wrapped) - 1)
+    return [
+        f"    {head:<{_LABEL}}{line}".rstrip() for head, line in zip(heads, wrapped, strict=True)
+    ]
+
+
+class Progress:
+    """How far long work has come: one live line on a terminal, else a line now and then."""
+
+    INTERVAL = 10.0  # seconds between plain lines about the same work
+    REDRAW = 0.1  # seconds between two drawings of the live line
+
+    def __init__(
+        self,
+        quiet: bool = False,
+        stream: TextIO | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._stream = stream or sys.stderr
+        self._quiet = quiet
+        self._live = self._stream.isatty()
+        self._clock = clock
+        self._text = ""
+        self._last = float("-inf")
+        self._drawn = False
+
+    def update(self, text: str, done: int, total: int) -> None:
+        """Say that `done` of `total` parts of the work called `text` are finished."""
+        now = self._clock()
+        wait = self.REDRAW if self._live else self.INTERVAL
+        if self._quiet or (text == self._text and done < total and now - self._last < wait):
+            return
+        if text == self._text and not self._live and now - self._last < wait:
+            return
+        self._text, self._last = text, now
+        line = clean(text) + (f"  {done:,}/{total:,}" if total > 1 else "")
+        if self._live:
+            self._draw(line, done, total)
+        else:
+            self._stream.write(f"{line}\n")
+        self._stream.flush()
+
+    def _draw(self, line: str, done: int, total: int) -> None:
+        width = max(20, shutil.get_terminal_size().columns - 1)
+        filled = min(20, 20 * done // total) if total > 1 else 0
+        bar = f"[{'=' * filled}{' ' * (20 - filled)}] " if total > 1 else ""
+        room = width - cells(bar)
+        drawn = bar + shorten(line, room) if room >= 20 else shorten(line, width)
+        self._stream.write(f"\r\x1b[2K{drawn}")
+        self._drawn = True
+
+    def close(self) -> None:
+        """Remove the live line, so that what follows starts on a clean one."""
+        if self._drawn:
+            self._stream.write("\r\x1b[2K")
+            self._stream.flush()
+        self._drawn = False

@@ -1,0 +1,41 @@
+"""The ladder: ten steps in the order in which they lean on each other."""
+
+from types import ModuleType
+
+from modelparity.steps import (
+    backward,
+    evaluation_data,
+    forward,
+    initialisation,
+    learning_rate,
+    metrics,
+    optimizer,
+    regularisation,
+    start,
+    training,
+    training_data,
+)
+
+STEPS: tuple[ModuleType, ...] = (
+    forward,
+    evaluation_data,
+    metrics,
+    optimizer,
+    learning_rate,
+    regularisation,
+    backward,
+    training_data,
+    initialisation,
+    training,
+)
+
+# What a red step may follow from: the earlier steps whose claims it takes for granted.
+LEANS_ON: dict[int, tuple[int, ...]] = {
+    3: (1, 2),
+    6: (1, 4),
+    7: (1, 4, 6),
+    9: (1,),
+    10: (1, 3, 4, 5, 6, 7),
+}
+
+START = start

@@ -1,0 +1,139 @@
+"""Step 7: the gradient of every parameter, and losses over updates on the same batches."""
+
+from typing import Any
+
+import numpy as np
+
+from modelparity import judge
+from modelparity.model import Finding, Outcome, Verdict
+from modelparity.steps.evidence import Comparison, Evidence, compare, elements
+from modelparity.steps.recorder import PRECISIONS, Batch, Recorder
+from modelparity.steps.updates import Training, first_batches, train
+
+NUMBER, NAME, TITLE = 7, "backward", "backward"
+CLAIM = "every parameter's gradient; losses, norms and parameters over updates on the same batches"
+UPDATES = 24
+SCALES = (1.0, 1e-3)  # every second update's gradients are small: both sides of the clip limit
+
+Array = np.ndarray[Any, Any]
+
+
+def record(recorder: Recorder) -> None:
+    """Record gradients on the sample batches, then train without dropout."""
+    weights = recorder.initial_weights()
+    samples = recorder.shared_batches(
+        NAME, "sample", lambda: recorder.call("sample_batches", recorder.settings)
+    )
+    batches = recorder.shared_batches(
+        NAME, "batch", lambda: first_batches(recorder, recorder.settings, UPDATES)
+    )
+    for dtype in PRECISIONS:
+        model = recorder.build(recorder.settings, weights, dtype)
+        for number, batch in enumerate(samples):
+            recorder.loss_and_gradients(model, batch, dtype)
+            gradients = recorder.adapter.gradients(model)
+            recorder.add_parameters(f"{dtype}/gradient/{number}/", gradients)
+        model = recorder.build(recorder.settings, weights, dtype)
+        _train(recorder, model, batches, dtype)
+
+
+def _train(recorder: Recorder, model: Any, batches: list[Batch], dtype: str) -> None:
+    how = Training(dtype, "backward", scales=SCALES, norms=True)
+    updates = list(train(recorder, model, recorder.settings, batches, how))
+    start = f"{dtype}/training/"
+    recorder.writer.add(f"{start}loss", np.array([u.loss for u in updates]))
+    recorder.writer.add(f"{start}norm", np.array([u.norm for u in updates]))
+    recorder.writer.add(f"{start}norm reached", np.array([u.reached for u in updates]))
+    recorder.add_parameters(f"{dtype}/trained/", recorder.adapter.parameters(model))
+
+
+def judge_step(evidence: Evidence) -> Verdict:
+    """Gradients by float64 and noise; curves point by point; parameters as updates."""
+    gradients = compare(evidence, "gradient/")
+    curves = _curves(evidence)
+    trained = compare(evidence, "trained/", Comparison(judge.UPDATES))
+    diverged = [f for f in gradients if f.outcome is Outcome.DIVERGED]
+    ours = evidence.reference
+    compared = [n for n in ours.names if n.startswith(PRECISIONS)]
+    counted = len(ours.below("float64/gradient/0/"))
+    nothing = [] if counted else [judge.inconclusive("gradient", "no gradient was recorded")]
+    return judge.conclude(
+        NUMBER,
+        TITLE,
+        [*gradients, *curves, *trained, *nothing],
+        blame=diverged[::-1],  # the last of the model is the first in backward order
+        coverage={
+            "parameters": counted,
+            "gradients": len(ours.below("float64/gradient/")),
+            "updates": UPDATES,
+            "elements": elements(ours, compared),
+        },
+        notes=evidence.notes() + _norm_note(evidence),
+        means=_means(evidence),
+        series=_series(evidence),
+    )
+
+
+def _curves(evidence: Evidence) -> list[Finding]:
+    """Losses and norms of the updates, every point."""
+    ours, theirs = evidence.reference, evidence.candidate
+    findings = []
+    for name in ours.below("float64/training/"):
+        full = [f"{dtype}/training/{name}" for dtype in PRECISIONS]
+        absent = [n for n in full if n not in theirs]
+        if absent:
+            findings += [judge.missing(n, "candidate") for n in absent]
+            continue
+        (c64, c32), (r64, r32) = map(theirs.array, full), map(ours.array, full)
+        if evidence.hard_float32():
+            first = judge.noise(full[0], candidate=c64, reference=r32, truth=r64)
+        else:
+            allowed = judge.POINT * np.abs(r64)
+            first = judge.trajectory(full[0], candidate=c64, reference=r64, allowed=allowed)
+        findings += [first, judge.noise(full[1], candidate=c32, reference=r32, truth=r64)]
+    return findings
+
+
+def _norm_note(evidence: Evidence) -> tuple[str, ...]:
+    ours = evidence.reference
+    if not {"float64/training/norm", "float64/training/norm reached"} <= set(ours.names):
+        return ()
+    norms, reached = (
+        ours.array("float64/training/norm"),
+        ours.array("float64/training/norm reached"),
+    )
+    if norms.shape != reached.shape or not norms.size:
+        return ()
+    clipped = int(np.sum(reached < norms * (1.0 - 1e-9)))
+    return (
+        f"gradient norms from {norms.min():.2g} to {norms.max():.2g}; "
+        f"{clipped} of {norms.size} updates clipped",
+    )
+
+
+def _means(evidence: Evidence) -> dict[str, tuple[float | None, float | None]]:
+    means = []
+    for dtype in ("float32", "float64"):
+        name = f"{dtype}/training/loss"
+        both = name in evidence.reference and name in evidence.candidate
+        gap = None
+        if both:
+            c, r = evidence.candidate.array(name), evidence.reference.array(name)
+            gap = float(np.abs(c - r).mean()) if c.shape == r.shape and c.size else None
+        means.append(gap)
+    return {"loss": (means[0], means[1])}
+
+
+def _series(evidence: Evidence) -> dict[str, tuple[float, ...]]:
+    name = "float64/training/loss"
+    if name not in evidence.reference or name not in evidence.candidate:
+        return {}
+    ours, theirs = evidence.reference.array(name), evidence.candidate.array(name)
+    series = {
+        "loss/reference": tuple(map(float, ours)),
+        "loss/candidate": tuple(map(float, theirs)),
+    }
+    if ours.shape == theirs.shape:
+        gap = np.abs(theirs - ours) / np.abs(ours)
+        series["float64/gap"] = tuple(map(float, gap))
+    return series

@@ -1,0 +1,125 @@
+"""What a step needs while it judges: both sides' recordings, and comparisons by name."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from modelparity import judge
+from modelparity.model import Finding, Outcome, Rule, Tolerance
+from modelparity.pairing import module_rules, pair
+from modelparity.recording import Recording
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The recordings of one step, and those of the two models."""
+
+    reference: Recording
+    candidate: Recording
+    reference_model: Recording
+    candidate_model: Recording
+    rules: tuple[Rule, ...]
+    mask: str = ""
+
+    def module_names(self) -> dict[str, str]:
+        """Candidate module -> reference module, for those that face each other."""
+        theirs = self.candidate_model.facts.get("modules", {})
+        ours = self.reference_model.facts.get("modules", {})
+        pairs = pair(ours, theirs, module_rules(self.rules)).pairs
+        return {p.candidate[0]: p.reference[0] for p in pairs}
+
+    def hard_float32(self) -> tuple[str, ...]:
+        """Modules (reference's names) that compute in float32 inside a float64 run."""
+        names = self.module_names()
+        ours = list(self.reference_model.facts.get("hard_float32", ()))
+        theirs = [names.get(m, m) for m in self.candidate_model.facts.get("hard_float32", ())]
+        return tuple(dict.fromkeys(ours + theirs))
+
+    def notes(self) -> tuple[str, ...]:
+        """What weakens the float64 claim of this case."""
+        hard = self.hard_float32()
+        if not hard:
+            return ()
+        listed = ", ".join(hard[:3]) + (f" and {len(hard) - 3} more" if len(hard) > 3 else "")
+        return (f"weaker claim: {listed} computes in float32 inside a float64 run",)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How the arrays of a step are compared.
+
+    groups  name -> the group whose median scale floors tensors that vanish mathematically.
+    """
+
+    tolerance: Tolerance = judge.FLOAT64
+    groups: Callable[[str], str] = lambda name: name.rpartition("/")[0]
+
+
+def compare(evidence: Evidence, prefix: str, how: Comparison | None = None) -> list[Finding]:
+    """Compare everything recorded below `float64/prefix` and `float32/prefix`, name by name."""
+    how = how or Comparison()
+    ours, theirs = evidence.reference, evidence.candidate
+    floors = _floors(ours, [f"float64/{prefix}{n}" for n in ours.below(f"float64/{prefix}")], how)
+    hard = bool(evidence.hard_float32())
+    findings = []
+    for dtype in ("float64", "float32"):
+        start = f"{dtype}/{prefix}"
+        names = ours.below(start)
+        known = set(theirs.below(start))
+        for name in names:
+            full = start + name
+            if name not in known:
+                findings.append(judge.missing(full, "candidate"))
+                continue
+            unlike = _unlike(full, ours, theirs)
+            if unlike:
+                findings.append(unlike)
+                continue
+            floor = floors.get(how.groups(f"float64/{prefix}{name}"), 0.0)
+            if dtype == "float64" and not hard:
+                found = judge.float64(
+                    full,
+                    candidate=theirs.array(full),
+                    reference=ours.array(full),
+                    tolerance=how.tolerance,
+                    floor=floor,
+                )
+            else:
+                found = judge.noise(
+                    full,
+                    candidate=theirs.array(full),
+                    reference=ours.array(f"float32/{prefix}{name}"),
+                    truth=ours.array(f"float64/{prefix}{name}"),
+                    floor=floor,
+                )
+            findings.append(found)
+        findings += [judge.missing(start + n, "reference") for n in known - set(names)]
+    return findings
+
+
+def _unlike(name: str, ours: Recording, theirs: Recording) -> Finding | None:
+    """What a sketch cannot show: another shape or dtype of what it stands for."""
+    ours_entry, theirs_entry = ours.entry(name), theirs.entry(name)
+    for key in ("shape", "dtype"):
+        if ours_entry[key] != theirs_entry[key]:
+            message = f"{key} {theirs_entry[key]} against {ours_entry[key]}"
+            return Finding(name, "exact", Outcome.DIVERGED, message, ratio=np.inf)
+    return None
+
+
+def _floors(ours: Recording, names: Iterable[str], how: Comparison) -> dict[str, float]:
+    groups: dict[str, list[Array]] = {}
+    for name in names:
+        array = ours.array(name)
+        if array.dtype.kind == "f":
+            groups.setdefault(how.groups(name), []).append(array)
+    return {group: judge.group_floor(arrays) for group, arrays in groups.items()}
+
+
+def elements(recording: Recording, names: Iterable[str]) -> int:
+    """How many elements these arrays hold, or stand for."""
+    return sum(int(np.prod(recording.entry(name)["shape"])) for name in names)

@@ -1,0 +1,154 @@
+"""Step 9: the reference's weights arrive bit for bit; the port's own initialiser is alike."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from modelparity import judge
+from modelparity.model import Finding, Outcome, Verdict
+from modelparity.steps.evidence import Evidence, elements
+from modelparity.steps.forward import parameters
+from modelparity.steps.recorder import Recorder
+
+NUMBER, NAME, TITLE = 9, "initialisation", "initialisation"
+CLAIM = "every transferred parameter bit for bit; each side's own initialiser over seeds"
+
+SEEDS = 6
+SAMPLE = 2048  # elements kept of each parameter and seed
+ALPHA = 1e-4  # family-wise: one clean run in ten thousand may be accused
+
+Array = np.ndarray[Any, Any]
+
+
+def record(recorder: Recorder) -> None:
+    """Draw each side's own initialisation over seeds and record samples and moments.
+
+    Both sides keep the same elements, evenly spread over the reference's layout. Parameters that
+    do not change with the seed (zeros, ones, a checkpoint's) are kept whole, as sketches.
+    """
+    drawn: list[dict[str, Array]] = []
+    first = int(recorder.settings.get("seed", 0))
+    varying: set[str] = set()
+    constant: dict[str, Array] = {}
+    for number in range(SEEDS):
+        recorder.adapter.seed(first + 1 + number)
+        model = recorder.call("build_model", recorder.settings)
+        arrays = recorder.to_reference(recorder.adapter.parameters(model))
+        if number == 0:
+            constant = arrays
+        varying |= {n for n, a in arrays.items() if not np.array_equal(a, constant[n])}
+        drawn.append({name: _sample(array) for name, array in arrays.items()})
+        recorder.progress("initialisation", number + 1, SEEDS)
+    for name, array in constant.items():
+        if name in varying:
+            recorder.writer.add(f"drawn/{name}", np.stack([d[name] for d in drawn]))
+        else:
+            recorder.writer.add(f"constant/{name}", array, sketched=True)
+
+
+def _sample(array: Array) -> Array:
+    flat = array.reshape(-1)
+    if flat.size <= SAMPLE:
+        return flat.copy()
+    return flat[np.linspace(0, flat.size - 1, SAMPLE).astype(np.int64)]
+
+
+def judge_step(evidence: Evidence) -> Verdict:
+    """Transfer and constants exact; what is drawn by corrected two-sample tests."""
+    ours, theirs = evidence.reference, evidence.candidate
+    transfer = parameters(evidence)
+    findings = list(transfer)
+    names = set(theirs.names)
+    drawn = ours.below("drawn/")
+    for name in ours.names:
+        if name not in names:
+            findings.append(_other_kind(name, names))
+        elif name.startswith("constant/"):
+            findings.append(
+                judge.exact(name, candidate=theirs.array(name), reference=ours.array(name))
+            )
+    findings += [judge.missing(n, "reference") for n in names - set(ours.names)]
+    level = ALPHA / max(1, TESTS * len(drawn))
+    for name in drawn:
+        if f"drawn/{name}" in names:
+            findings.append(_same_distribution(name, evidence, level))
+    return judge.conclude(
+        NUMBER,
+        TITLE,
+        findings if ours.names else [],
+        coverage={
+            "parameters transferred": len(transfer),
+            "parameters drawn": len(drawn),
+            "constants": len(ours.below("constant/")),
+            "seeds": SEEDS,
+            "samples": elements(ours, [f"drawn/{n}" for n in drawn]),
+        },
+        means=_means(evidence),
+    )
+
+
+def _other_kind(name: str, names: set[str]) -> Finding:
+    kind, _, parameter = name.partition("/")
+    other = "constant" if kind == "drawn" else "drawn"
+    if f"{other}/{parameter}" in names:
+        message = f"is {other} on the candidate and {kind} on the reference"
+        return Finding(name, "distribution", Outcome.DIVERGED, message, ratio=np.inf)
+    return judge.missing(name, "candidate", "parameter")
+
+
+TESTS = 4
+
+
+def _same_distribution(name: str, evidence: Evidence, level: float) -> Finding:
+    """Location, spread, shape and range of two samples; p values against the corrected level."""
+    c = evidence.candidate.array(f"drawn/{name}").astype(np.float64)
+    r = evidence.reference.array(f"drawn/{name}").astype(np.float64)
+    full = f"drawn/{name}"
+    if c.shape != r.shape:
+        message = f"shape {c.shape[1:]} against {r.shape[1:]}"
+        return Finding(full, "distribution", Outcome.DIVERGED, message, ratio=np.inf)
+    if not (np.isfinite(c).all() and np.isfinite(r).all()):
+        message = "drawn values are NaN or infinite"
+        return Finding(full, "distribution", Outcome.DIVERGED, message, ratio=np.inf)
+    worst, p, figures = min(_tests(c.reshape(-1), r.reshape(-1)), key=lambda test: test[1])
+    ratio = float(np.log(max(p, 1e-300)) / np.log(level))
+    if p >= level:
+        return Finding(full, "distribution", Outcome.ALIGNED, ratio=ratio)
+    message = f"{worst} differs: {figures} (p = {p:.1g}, level {level:.1g})"
+    return Finding(full, "distribution", Outcome.DIVERGED, message, ratio=ratio)
+
+
+def _tests(c: Array, r: Array) -> Iterator[tuple[str, float, str]]:
+    """(what, p value, figures): Welch, Brown-Forsythe, Kolmogorov-Smirnov, and the extremes."""
+    from scipy import stats
+
+    yield (
+        "mean",
+        float(stats.ttest_ind(c, r, equal_var=False).pvalue),
+        f"{c.mean():.3g} against {r.mean():.3g}",
+    )
+    spread = float(stats.levene(c, r, center="median").pvalue)
+    yield "standard deviation", spread, f"{c.std():.4g} against {r.std():.4g}"
+    yield (
+        "shape",
+        float(stats.ks_2samp(c, r, method="asymp").pvalue),
+        f"Kolmogorov-Smirnov over {c.size:,} values",
+    )
+    # If both samples have one parent, the k largest magnitudes all fall on one side with
+    # probability 2^(1-k) (plus what finite samples add): tails that the other tests do not see.
+    order = np.argsort(np.concatenate([np.abs(c), np.abs(r)]))[::-1]
+    side = order < c.size
+    changes = np.flatnonzero(side != side[0])
+    run = int(changes[0]) if changes.size else side.size
+    extremes = f"largest {np.abs(c).max():.3g} against {np.abs(r).max():.3g}"
+    yield "range", float(2.0 ** (1 - run)), extremes
+
+
+def _means(evidence: Evidence) -> dict[str, tuple[float | None, float | None]]:
+    names = set(evidence.candidate_model.names) & set(evidence.reference_model.names)
+    gaps = []
+    for finding in parameters(evidence) if names else []:
+        if finding.diff is not None:
+            gaps.append(finding.diff.mean_abs)
+    return {"transferred_weights": (max(gaps), None)} if gaps else {}

@@ -1,0 +1,96 @@
+"""Step 5: the rate that each update really uses, over the whole schedule and beyond its end."""
+
+from typing import Any
+
+import numpy as np
+
+from modelparity import judge
+from modelparity.adapters import Applied
+from modelparity.model import Finding, Verdict
+from modelparity.steps.evidence import Evidence
+from modelparity.steps.recorder import Recorder
+
+NUMBER, NAME, TITLE = 5, "learning_rate", "learning rate"
+CLAIM = "the rate of every update, with and without warm-up, beyond the end too"
+BEYOND = 5  # updates after the last
+
+
+def record(recorder: Recorder) -> None:
+    """Run the whole schedule and record the rate with which each update is applied.
+
+    Only the smallest parameter has a gradient, so that thousands of updates stay cheap.
+    """
+    updates = _updates(recorder)
+    weights = recorder.initial_weights()
+    for prefix, settings in recorder.variants(NAME):
+        model = recorder.build(settings, weights, "float64", training=True)
+        optimizer, schedule = recorder.call("build_optimizer", model, settings, updates)
+        parameters = recorder.adapter.parameters(model)
+        smallest = min(recorder.adapter.trainable(model), key=lambda n: parameters[n].size)
+        gradient = {smallest: np.zeros_like(parameters[smallest])}
+        rates: list[dict[str, float]] = []
+
+        def note(applied: Applied, rates: list[dict[str, float]] = rates) -> None:
+            rates.append(dict(applied.rates))
+
+        with recorder.adapter.watch_updates(model, optimizer, note):
+            for number in range(updates + BEYOND):
+                recorder.adapter.set_gradients(model, gradient)
+                recorder.call("update", model, optimizer, schedule, settings)
+                if number % 100 == 0:
+                    recorder.progress("learning rate", number, updates)
+        named = {n: np.array([r[n] for r in rates], np.float64) for n in rates[0]} if rates else {}
+        for name, array in recorder.by_reference_name(named).items():
+            recorder.writer.add(f"{prefix}rate/{name}", array)
+    recorder.writer.facts["updates"] = updates
+
+
+def _updates(recorder: Recorder) -> int:
+    """Epochs (from the settings, else 1) times the reference's batches per epoch."""
+    if not recorder.is_reference:
+        return int(recorder.given_recording(NAME).facts["updates"])
+    batches = sum(1 for _ in recorder.call("training_batches", recorder.settings, 0))
+    return batches * int(recorder.settings.get("epochs", 1))
+
+
+def judge_step(evidence: Evidence) -> Verdict:
+    """Every rate within one ulp of the peak."""
+    ours, theirs = evidence.reference, evidence.candidate
+    findings: list[Finding] = []
+    for name in ours.names:
+        if name not in theirs:
+            findings.append(judge.missing(name, "candidate"))
+            continue
+        found = judge.schedule(name, candidate=theirs.array(name), reference=ours.array(name))
+        findings.append(found)
+    findings += [judge.missing(n, "reference") for n in theirs.names if n not in ours]
+    findings += _constant(evidence)
+    gaps = [f.diff.mean_abs for f in findings if f.diff is not None]
+    return judge.conclude(
+        NUMBER,
+        TITLE,
+        findings if ours.names else [],
+        coverage={
+            "schedules": len({n.partition("rate/")[0] for n in ours.names}),
+            "updates": int(ours.facts.get("updates", 0)) + BEYOND,
+            "parameters": len({n.partition("rate/")[2] for n in ours.names}),
+        },
+        means={"learning_rate": (None, max(gaps))} if gaps else {},
+        series=_series(evidence),
+    )
+
+
+def _constant(evidence: Evidence) -> list[Finding]:
+    """Schedules without any update prove nothing."""
+    if evidence.reference.facts.get("updates"):
+        return []
+    return [judge.inconclusive("updates", "the schedule has no updates")]
+
+
+def _series(evidence: Evidence) -> dict[str, tuple[float, ...]]:
+    series: dict[str, Any] = {}
+    name = next(iter(evidence.reference.names), None)
+    if name and name in evidence.candidate:
+        series["rate/reference"] = tuple(map(float, evidence.reference.array(name)))
+        series["rate/candidate"] = tuple(map(float, evidence.candidate.array(name)))
+    return series

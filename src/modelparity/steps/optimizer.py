@@ -1,0 +1,108 @@
+"""Step 4: the optimizer turns the same gradients into the same parameters and state."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from modelparity import judge
+from modelparity.model import Finding, Verdict
+from modelparity.steps.evidence import Comparison, Evidence, compare, elements
+from modelparity.steps.recorder import PRECISIONS, Recorder, Settings
+from modelparity.steps.updates import global_norm
+
+Array = np.ndarray[Any, Any]
+
+NUMBER, NAME, TITLE = 4, "optimizer", "optimizer"
+CLAIM = "parameters and optimizer state after each update from recorded gradients"
+
+NORM = 0.01  # of the recorded gradients: below any usual clip limit
+FACTORS = (1.0, -0.5, 0.25, 1.0, -1.0, 0.75)  # one an update: sign and size change over time
+
+
+def record(recorder: Recorder) -> None:
+    """Apply updates from the reference's gradients and record parameters and state after each."""
+    gradients = recorder.shared_arrays(NAME, "gradient", lambda: reference_gradients(recorder))
+    weights = recorder.initial_weights()
+    for prefix, settings in recorder.variants(NAME):
+        for dtype in PRECISIONS:
+            model = recorder.build(settings, weights, dtype, training=True)
+            built = recorder.call("build_optimizer", model, settings, len(FACTORS))
+            if dtype == "float64":
+                configuration = recorder.adapter.optimizer_configuration(model, built[0])
+                recorder.writer.facts[f"{prefix}optimizer"] = configuration
+            for update, factor in enumerate(FACTORS):
+                start = f"{dtype}/{prefix}update.{update}/"
+                apply(recorder, model, built, gradients, settings=settings, factor=factor)
+                recorder.add_parameters(f"{start}parameter/", recorder.adapter.parameters(model))
+                add_state(recorder, model, built[0], start)
+                recorder.progress(f"optimizer, {dtype}", update + 1, len(FACTORS))
+
+
+def apply(
+    recorder: Recorder,
+    model: Any,
+    built: tuple[Any, Any],
+    gradients: Mapping[str, Array],
+    *,
+    settings: Settings,
+    factor: float,
+) -> None:
+    """One update from given gradients times a factor, in the precision of the model."""
+    dtypes = {n: a.dtype for n, a in recorder.adapter.parameters(model).items()}
+    scaled = {n: g.astype(dtypes[n]) * dtypes[n].type(factor) for n, g in gradients.items()}
+    recorder.adapter.set_gradients(model, scaled)
+    optimizer, schedule = built
+    recorder.call("update", model, optimizer, schedule, settings)
+
+
+def add_state(recorder: Recorder, model: Any, optimizer: Any, start: str) -> None:
+    """Record the optimizer's state by kind and parameter."""
+    kinds: dict[str, dict[str, Array]] = {}
+    for name, state in recorder.adapter.optimizer_state(model, optimizer).items():
+        for kind, array in state.items():
+            kinds.setdefault(kind, {})[name] = array
+    for kind, arrays in kinds.items():
+        recorder.add_parameters(f"{start}{kind}/", arrays)
+
+
+def reference_gradients(recorder: Recorder) -> dict[str, Array]:
+    """Float32 gradients of the first sample batch, scaled to a global norm of NORM."""
+    batch = next(iter(recorder.call("sample_batches", recorder.settings)))
+    model = recorder.build(recorder.settings, recorder.initial_weights(), "float32")
+    recorder.loss_and_gradients(model, batch, "float32")
+    gradients = recorder.adapter.gradients(model)
+    norm = global_norm(gradients)
+    return {n: (g.astype(np.float64) * (NORM / norm)).astype(g.dtype) for n, g in gradients.items()}
+
+
+def judge_step(evidence: Evidence) -> Verdict:
+    """Parameters and state by float64 and noise; betas, eps and kind equal."""
+    findings = _settings(evidence)
+    findings += compare(evidence, "", Comparison(judge.FLOAT64))
+    ours = evidence.reference
+    compared = [n for n in ours.names if n.startswith(PRECISIONS)]
+    return judge.conclude(
+        NUMBER,
+        TITLE,
+        findings if compared else [],
+        coverage={
+            "updates": len(FACTORS),
+            "arrays": len(compared),
+            "elements": elements(ours, compared),
+        },
+        notes=evidence.notes(),
+    )
+
+
+def _settings(evidence: Evidence) -> list[Finding]:
+    findings = []
+    for key, reference in evidence.reference.facts.items():
+        candidate = evidence.candidate.facts.get(key, {})
+        findings += judge.facts(
+            key,
+            candidate={k: v for k, v in candidate.items() if k != "decay"},
+            reference={k: v for k, v in reference.items() if k != "decay"},
+            what="setting",
+        )
+    return findings

@@ -1,0 +1,182 @@
+"""Step 6: weight decay, clipping and dropout act on the same things in the same way."""
+
+from typing import Any
+
+import numpy as np
+
+from modelparity import judge
+from modelparity.adapters import Applied, DropoutCall
+from modelparity.errors import UnreachableDropout
+from modelparity.masks import keep_mask
+from modelparity.model import Finding, Outcome, Verdict
+from modelparity.steps.evidence import Evidence, compare, elements
+from modelparity.steps.optimizer import NORM, apply, reference_gradients
+from modelparity.steps.recorder import PRECISIONS, Recorder, Settings
+
+NUMBER, NAME, TITLE = 6, "regularisation", "regularisation"
+CLAIM = "decay per parameter and its coupling, clipped gradients, every dropout site"
+
+SMALL, LARGE = 1.0, 100.0 / NORM  # times recorded gradients of norm NORM: 0.01 and 100
+UPDATES = 2
+
+Array = np.ndarray[Any, Any]
+
+
+def record(recorder: Recorder) -> None:
+    """Record decayed parameters, the gradients behind the clipping, and dropout under masks."""
+    gradients = recorder.shared_arrays(NAME, "gradient", lambda: reference_gradients(recorder))
+    weights = recorder.initial_weights()
+    for dtype in PRECISIONS:
+        for prefix, settings in recorder.variants(NAME):
+            _decay(recorder, settings, (weights, gradients), f"{dtype}/{prefix}decay/")
+        _clip(recorder, weights, gradients, dtype)
+    _dropout(recorder, weights)
+
+
+def _decay(
+    recorder: Recorder, settings: Settings, given: tuple[dict[str, Array], ...], start: str
+) -> None:
+    """Updates from zero gradients show the decay alone; others show what it is coupled with."""
+    weights, gradients = given
+    dtype = start.partition("/")[0]
+    zeros = {name: np.zeros_like(array) for name, array in weights.items()}
+    zeros = {name: zeros[name] for name in gradients if name in zeros}
+    for kind, arrays in (("zero", zeros), ("gradient", gradients)):
+        model = recorder.build(settings, weights, dtype, training=True)
+        built = recorder.call("build_optimizer", model, settings, UPDATES)
+        if kind == "zero" and dtype == "float64":
+            decay = recorder.adapter.optimizer_configuration(model, built[0]).get("decay", {})
+            recorder.writer.facts["decay"] = recorder.by_reference_name(decay)
+        for _ in range(UPDATES):
+            apply(recorder, model, built, arrays, settings=settings, factor=1.0)
+        recorder.add_parameters(f"{start}{kind}/", recorder.adapter.parameters(model))
+    recorder.progress(f"weight decay, {dtype}", 1, 1)
+
+
+def _clip(
+    recorder: Recorder, weights: dict[str, Array], gradients: dict[str, Array], dtype: str
+) -> None:
+    """What reaches the optimizer's rule, for gradients below and above any usual limit."""
+    for label, factor in (("below", SMALL), ("above", LARGE)):
+        model = recorder.build(recorder.settings, weights, dtype, training=True)
+        built = recorder.call("build_optimizer", model, recorder.settings, UPDATES)
+        reached: list[dict[str, Array]] = []
+
+        def note(applied: Applied, reached: list[dict[str, Array]] = reached) -> None:
+            reached.append(applied.gradients())
+
+        with recorder.adapter.watch_updates(model, built[0], note):
+            apply(recorder, model, built, gradients, settings=recorder.settings, factor=factor)
+        if reached:
+            recorder.add_parameters(f"{dtype}/clip/{label}/", reached[0])
+    recorder.progress(f"clipping, {dtype}", 1, 1)
+
+
+def _dropout(recorder: Recorder, weights: dict[str, Array]) -> None:
+    """Every dropout site in training and evaluation mode, and outputs under shared masks."""
+    batch = recorder.shared_batches(
+        NAME, "batch", lambda: [next(iter(recorder.call("sample_batches", recorder.settings)))]
+    )[0]
+    facts = recorder.writer.facts
+    for dtype in PRECISIONS:
+        for mode in ("training", "evaluation"):
+            model = recorder.build(recorder.settings, weights, dtype, training=mode == "training")
+            sites: dict[str, dict[str, object]] = {}
+            try:
+                with recorder.adapter.dropout(model, _noting(recorder, sites)):
+                    outputs = recorder.forward(model, batch, dtype)
+            except UnreachableDropout as error:
+                facts["unreachable"] = str(error)
+                return
+            facts[f"{mode} sites"] = sites
+            for name, tensor in outputs.items():
+                array = recorder.adapter.array(tensor)
+                recorder.writer.add(f"{dtype}/dropout/{mode}/{name}", array)
+
+
+def _noting(recorder: Recorder, sites: dict[str, dict[str, object]]) -> Any:
+    seed = int(recorder.settings.get("seed", 0))
+
+    def draw(call: DropoutCall) -> Array:
+        site = recorder.reference_module(call.site)
+        sites[f"{site}#{call.index}"] = {
+            "rate": call.rate,
+            "active": call.active,
+            "scale": call.scale if call.active else 1.0,
+            "shape": list(call.shape),
+        }
+        return keep_mask((seed, 0, site, call.index), call.shape, call.rate)
+
+    return draw
+
+
+def judge_step(evidence: Evidence) -> Verdict:
+    """Sites, rates and decay exact; parameters, clipped gradients and outputs by float64."""
+    ours, theirs = evidence.reference, evidence.candidate
+    findings = judge.facts(
+        "decay",
+        candidate=theirs.facts.get("decay", {}),
+        reference=ours.facts.get("decay", {}),
+        what="decay",
+    )
+    for mode in ("training", "evaluation"):
+        findings += _sites(evidence, f"{mode} sites")
+    findings += _modes(evidence)
+    for side, recording in (("reference", ours), ("candidate", theirs)):
+        if "unreachable" in recording.facts:
+            message = f"the {side}'s dropout: {recording.facts['unreachable']}"
+            findings.append(judge.inconclusive("dropout", message))
+    findings += compare(evidence, "")
+    for label in ("below", "above"):
+        if not ours.below(f"float64/clip/{label}/"):
+            findings.append(judge.inconclusive("clip", "no update reached the optimizer"))
+    compared = [n for n in ours.names if n.startswith(PRECISIONS)]
+    return judge.conclude(
+        NUMBER,
+        TITLE,
+        findings if compared else [],
+        coverage={
+            "decay coefficients": len(ours.facts.get("decay", {})),
+            "dropout sites": len(ours.facts.get("training sites", {})),
+            "arrays": len(compared),
+            "elements": elements(ours, compared),
+        },
+        notes=evidence.notes(),
+        details={"sites": ours.facts.get("training sites", {})},
+    )
+
+
+def _sites(evidence: Evidence, key: str) -> list[Finding]:
+    ours = evidence.reference.facts.get(key, {})
+    theirs = evidence.candidate.facts.get(key, {})
+    findings = []
+    for site in dict.fromkeys([*ours, *theirs]):
+        # A site that drops nothing need not exist on the other side.
+        quiet = {"rate": 0.0, "active": False, "scale": 1.0, "shape": []}
+        reference, candidate = ours.get(site, quiet), theirs.get(site, quiet)
+        if not reference["active"] and not candidate["active"]:
+            found = [Finding(f"{key} {site}", "exact", Outcome.ALIGNED)]
+        else:
+            found = judge.facts(
+                f"{key} {site}", candidate=candidate, reference=reference, what="dropout"
+            )
+        findings += found
+    return findings
+
+
+def _modes(evidence: Evidence) -> list[Finding]:
+    """Dropout modules' own settings, where both sides have them."""
+    names = evidence.module_names()
+    ours = evidence.reference_model.facts.get("configuration", {})
+    theirs = evidence.candidate_model.facts.get("configuration", {})
+    findings = []
+    for name, values in theirs.items():
+        reference = ours.get(names.get(name, name))
+        if reference is not None and "rate" in values and "rate" in reference:
+            findings += judge.facts(
+                name,
+                candidate={"rate": values["rate"]},
+                reference={"rate": reference["rate"]},
+                what="setting",
+            )
+    return findings

@@ -1,0 +1,209 @@
+"""Step 10: both sides trained on the same batches, dropout on, from the same weights."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from modelparity import judge
+from modelparity.masks import nudged
+from modelparity.model import Finding, Outcome, Verdict
+from modelparity.steps.evidence import Comparison, Evidence, compare
+from modelparity.steps.recorder import Batch, Recorder
+from modelparity.steps.updates import Training, first_batches, train
+
+NUMBER, NAME, TITLE = 10, "training", "training"
+CLAIM = "losses of both sides trained alike, dropout by shared masks, and the scores they end with"
+
+UPDATES = 50  # in float64, which decides
+NUDGED_RUNS = 4
+
+GROSS = 0.25  # beyond the horizon a curve shows nothing: final scores may differ by this much
+
+Array = np.ndarray[Any, Any]
+
+
+def record(recorder: Recorder) -> None:
+    """Train 50 updates in float64 and a whole epoch in float32; the reference also nudged."""
+    weights = recorder.initial_weights()
+    batches = recorder.shared_batches(NAME, "batch", lambda: _batches(recorder))
+    losses: Array = np.zeros(0)
+    for dtype, count in (("float64", UPDATES), ("float32", len(batches))):
+        model = recorder.build(recorder.settings, weights, dtype, training=True)
+        curve: list[float] = []
+        for loss in _losses(recorder, model, batches, count, Training(dtype, "training")):
+            curve.append(loss)
+            if len(curve) == UPDATES:
+                trained = recorder.adapter.parameters(model)
+                recorder.add_parameters(f"{dtype}/trained/", trained)
+        losses = np.array(curve)
+        recorder.writer.add(f"{dtype}/training/loss", losses)
+        if "evaluate" in recorder.functions:
+            recorder.adapter.train(model, False)
+            _evaluate(recorder, model, f"{dtype}/score/")
+    if recorder.is_reference:
+        _nudge(recorder, weights, batches, losses)
+
+
+def _batches(recorder: Recorder) -> list[Batch]:
+    epoch = sum(1 for _ in recorder.call("training_batches", recorder.settings, 0))
+    return first_batches(recorder, recorder.settings, max(epoch, UPDATES))
+
+
+def _losses(
+    recorder: Recorder, model: Any, batches: list[Batch], count: int, how: Training
+) -> Iterator[float]:
+    how = replace(how, dropout=True, total=len(batches))
+    for update in train(recorder, model, recorder.settings, batches[:count], how):
+        yield update.loss
+
+
+def _evaluate(recorder: Recorder, model: Any, start: str) -> None:
+    for split in recorder.case.splits:
+        for name, value in recorder.call("evaluate", model, recorder.settings, split).items():
+            if np.ndim(value) == 0:
+                recorder.writer.add(f"{start}{split}/{name}", np.asarray(value))
+
+
+def _nudge(
+    recorder: Recorder, weights: dict[str, Array], batches: list[Batch], losses: Array
+) -> None:
+    """Float32 runs from weights moved by one ulp, each as far as the horizon of those before."""
+    count = len(batches)
+    for run in range(NUDGED_RUNS):
+        moved = {n: nudged(a, ("nudge", run, n)) for n, a in weights.items()}
+        model = recorder.build(recorder.settings, moved, "float32", training=True)
+        curve: list[float] = []
+        how = Training("float32", f"nudged run {run + 1}")
+        for loss in _losses(recorder, model, batches, count, how):
+            curve.append(loss)
+            expected = losses[len(curve) - 1]
+            if not abs(loss - expected) <= judge.HORIZON * abs(expected):
+                break
+        count = min(count, len(curve))
+        recorder.writer.add(f"envelope/{run}", np.array(curve))
+
+
+def judge_step(evidence: Evidence) -> Verdict:
+    """Float64 decides over 50 updates; float32 inside the envelope up to the horizon."""
+    ours, theirs = evidence.reference, evidence.candidate
+    names = [f"{dtype}/training/loss" for dtype in ("float64", "float32")]
+    findings = [judge.missing(n, "candidate") for n in names if n not in theirs]
+    series: dict[str, Array] = {}
+    horizon: int | None = None
+    if not findings:
+        nudged_runs = [ours.array(f"envelope/{name}") for name in ours.below("envelope/")]
+        reference, candidate = ours.array(names[1]), theirs.array(names[1])
+        allowed, horizon = judge.envelope(reference, nudged_runs)
+        findings = _curves(evidence, names, allowed, horizon)
+        series = {"loss/reference": reference, "loss/candidate": candidate, "allowance": allowed}
+        if reference.shape == candidate.shape:
+            series["gap"] = np.abs(candidate - reference)
+        r64, c64 = ours.array(names[0]), theirs.array(names[0])
+        if r64.shape == c64.shape:
+            series["float64/gap"] = np.abs(c64 - r64) / np.abs(r64)
+    trained = compare(evidence, "trained/", Comparison(judge.UPDATES))
+    return judge.conclude(
+        NUMBER,
+        TITLE,
+        [*findings, *trained, *_scores(evidence)],
+        coverage={
+            "float64 updates": UPDATES,
+            "float32 updates": int(ours.array(names[1]).size) if names[1] in ours else 0,
+            "horizon": horizon or 0,
+            "nudged runs": len(ours.below("envelope/")),
+        },
+        notes=(*evidence.notes(), *_horizon_note(horizon)),
+        series={key: tuple(map(float, values)) for key, values in series.items()},
+        details={"horizon": horizon, "scores": _side_by_side(evidence)},
+    )
+
+
+def _curves(evidence: Evidence, names: list[str], allowed: Array, horizon: int) -> list[Finding]:
+    ours, theirs = evidence.reference, evidence.candidate
+    r64, c64, r32, c32 = (side.array(n) for n in names for side in (ours, theirs))
+    if not horizon:
+        return [judge.inconclusive(names[1], "no nudged run shows how far float32 can be judged")]
+    fits = c32.shape == r32.shape
+    until = slice(0, horizon)
+    if evidence.hard_float32():
+        decided = min(horizon, r64.size)
+        first = judge.trajectory(
+            names[0],
+            candidate=c64[:decided],
+            reference=r64[:decided],
+            allowed=allowed[:decided],
+        )
+    else:
+        first = judge.trajectory(
+            names[0], candidate=c64, reference=r64, allowed=judge.POINT * np.abs(r64)
+        )
+    second = judge.trajectory(
+        names[1],
+        candidate=c32[until] if fits else c32,
+        reference=r32[until] if fits else r32,
+        allowed=allowed[until],
+    )
+    findings = [first, second]
+    if fits and not np.isfinite(c32).all():
+        beyond = int(np.argmin(np.isfinite(c32)))
+        message = f"the loss is {c32[beyond]} at update {beyond}"
+        diverged = Finding(names[1], "trajectory", Outcome.DIVERGED, message, ratio=np.inf)
+        findings.append(diverged)
+    return findings
+
+
+def _horizon_note(horizon: int | None) -> tuple[str, ...]:
+    if horizon is None:
+        return ()
+    return (
+        f"float32 is judged up to update {horizon}, where one-ulp nudges of the reference part; "
+        "nothing is claimed beyond it but the absence of gross differences",
+    )
+
+
+def _scores(evidence: Evidence) -> list[Finding]:
+    """Scores after 50 float64 updates by float64; after the float32 run only gross differences."""
+    ours, theirs, findings = evidence.reference, evidence.candidate, []
+    names = [n for n in ours.names if "/score/" in n]
+    for name in names:
+        if name not in theirs:
+            findings.append(judge.missing(name, "candidate"))
+        elif name.startswith("float64/") and not evidence.hard_float32():
+            findings.append(
+                judge.float64(
+                    name,
+                    candidate=theirs.array(name),
+                    reference=ours.array(name),
+                    tolerance=judge.UPDATES,
+                )
+            )
+        else:
+            findings.append(_gross(name, theirs.array(name), ours.array(name)))
+    extra = [n for n in theirs.names if "/score/" in n and n not in names]
+    return findings + [judge.missing(n, "reference") for n in extra]
+
+
+def _gross(name: str, candidate: Array, reference: Array) -> Finding:
+    allowed = np.full(reference.size, GROSS)
+    if name.endswith("loss"):
+        allowed = allowed * np.maximum(1.0, np.abs(reference.reshape(-1)))
+    found = judge.trajectory(
+        name,
+        candidate=candidate.reshape(-1),
+        reference=reference.reshape(-1),
+        allowed=allowed,
+    )
+    return replace(found, rule="gross")
+
+
+def _side_by_side(evidence: Evidence) -> dict[str, list[float]]:
+    """name -> [reference, candidate] after the float32 run."""
+    table = {}
+    for name in evidence.reference.below("float32/score/"):
+        full = f"float32/score/{name}"
+        if full in evidence.candidate:
+            pair = evidence.reference.array(full), evidence.candidate.array(full)
+            table[name] = [float(a) for a in pair if a.size == 1]
+    return table
