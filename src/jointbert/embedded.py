@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from jointbert.phrases import ANSWERS, LONG, PIECES, SLOTS, TEMPLATES, VALUES
+from modelparity.errors import InputError
 
 # 17 batches of 32 and one example; two batches of 64 and one example.
 SIZES: Mapping[str, int] = {"train": 545, "dev": 129, "test": 129}
@@ -25,8 +26,10 @@ MAX_POSITIONS = 64
 # BERT's 0.02 is made for a width of 768. At a width of 64 the pooled output would hardly vary, and
 # intents would stay at chance for the 150 updates that the ladder trains.
 INITIALIZER_RANGE = 0.1
-AMBIGUOUS = 0.08
-CAPITAL = 0.15
+FREQUENT = 6  # from how many occurrences on a word is known whole
+AMBIGUOUS = 0.08  # share of sentences that leave their intent open
+CAPITAL = 0.15  # share of the others that begin with a capital by chance
+MARK = ".embedded"  # a file that tells directories written here from a user's
 # A soft hyphen alone: BERT's text cleaning removes it, and the word has no piece left.
 VANISHING = "\u00ad"
 
@@ -58,23 +61,32 @@ def sentences(split: str) -> list[Sentence]:
 def vocabulary() -> list[str]:
     """Pieces by id: the special ones, every character needed, frequent words, word endings.
 
-    Any text in ASCII tokenizes without [UNK]. A word is known whole where the training split has it
-    four times; the others fall into pieces.
+    Any text in ASCII tokenizes without [UNK]. Words that are rare in the training split fall into
+    pieces.
     """
     printable = [chr(code) for code in range(33, 127)]
     latin = [chr(code) for code in range(0xDF, 0x100) if chr(code) != "÷"] + list("ıłœ£°")
     letters = printable + latin
     counts: Counter[str] = Counter()
     for words, _, _ in sentences("train"):
-        counts.update(re.findall(r"[a-z]{2,}", " ".join(words).lower()))
-    frequent = sorted(word for word, count in counts.items() if count >= 4)
+        counts.update(word.lower() for word in words)
+    frequent = sorted(w for w, n in counts.items() if n >= FREQUENT and re.fullmatch("[a-z]+", w))
     pieces = [*SPECIAL, *letters, *(f"##{c}" for c in letters), *frequent]
     pieces += [f"##{piece}" for piece in PIECES]
     return list(dict.fromkeys(pieces))
 
 
+def is_embedded(directory: Path) -> bool:
+    """Whether a directory was written by this module."""
+    return (directory / MARK).exists()
+
+
 def write_task(directory: Path) -> None:
-    """Write the three splits in the seq.in/seq.out/label layout, without label files."""
+    """Write the three splits in the seq.in/seq.out/label layout, without label files.
+
+    InputError where something else is in the directory.
+    """
+    _claim(directory)
     for split in SIZES:
         made = sentences(split)
         _write(directory / split / "seq.in", (" ".join(words) for words, _, _ in made))
@@ -85,8 +97,10 @@ def write_task(directory: Path) -> None:
 def write_model(directory: Path, settings: Mapping[str, object]) -> None:
     """Write config.json, vocab.txt and tokenizer_config.json, but no weights.
 
-    Reads `layers`, `hidden`, `heads`, `intermediate` and `max_seq_len` of the settings.
+    Reads `layers`, `hidden`, `heads`, `intermediate` and `max_seq_len` of the settings. InputError
+    where something else is in the directory.
     """
+    _claim(directory)
     pieces = vocabulary()
     length = settings["max_seq_len"]
     config = {
@@ -149,6 +163,13 @@ def _filled(
     if rng.random() < CAPITAL:
         words[0] = words[0].capitalize()
     return tuple(words), tuple(labels), intent
+
+
+def _claim(directory: Path) -> None:
+    directory.mkdir(parents=True, exist_ok=True)
+    if not is_embedded(directory) and any(directory.iterdir()):
+        raise InputError(f"{directory}: holds files of others; move them or choose another place")
+    (directory / MARK).touch()
 
 
 def _write(path: Path, lines: Iterable[str]) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 
-from jointbert.labels import Labels, read_labels, read_lines
+from jointbert.labels import PAD, Labels, read_labels, read_lines
 from modelparity.errors import InputError
 
 SPLITS = ("train", "dev", "test")
@@ -77,6 +77,10 @@ def _check_split(directory: Path) -> None:
             raise InputError(
                 f"{directory / 'seq.out'}:{number}: {tagged} slot labels for {count} words;"
                 " give each word one label"
+            )
+        if PAD in tags.split():
+            raise InputError(
+                f"{directory / 'seq.out'}:{number}: {PAD} stands for padding; no word may have it"
             )
         if not intent.strip():
             raise InputError(f"{directory / 'label'}:{number}: no intent; write one a line")

@@ -46,11 +46,11 @@ def measure(*, candidate: Array, reference: Array) -> Diff:
     worst = int(np.argmin(finite)) if nonfinite else int(np.argmax(gap))
     known = np.where(finite, r, 0.0)
     count = finite.size - nonfinite
-    share = np.sqrt(finite.size / count) if count else 0.0
+    share = float(np.sqrt(finite.size / count)) if count else 0.0
     return Diff(
         elements=reference.size,
         max_abs=float(gap.max()),
-        mean_abs=float(gap.sum() / count) if count else 0.0,
+        mean_abs=_mean(gap, count),
         rms=rms(gap) * share,
         reference_rms=rms(known) * share,
         reference_peak=float(np.abs(known).max()),
@@ -60,6 +60,15 @@ def measure(*, candidate: Array, reference: Array) -> Diff:
         candidate_value=float(c[worst]),
         nonfinite=nonfinite,
     )
+
+
+def _mean(gap: Array, count: int) -> float:
+    """The sum by a count; a sum that overflows is taken of shares, as the mean need not."""
+    if not count:
+        return 0.0
+    with np.errstate(over="ignore"):
+        total = float(gap.sum())
+        return total / count if np.isfinite(total) else float((gap / count).sum())
 
 
 def _measure_exact(candidate: Array, reference: Array) -> Diff:

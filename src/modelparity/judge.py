@@ -124,7 +124,8 @@ def noise(
     diff = measure(candidate=candidate, reference=truth)
     own = measure(candidate=reference, reference=truth)
     if diff.nonfinite or own.nonfinite:
-        return _nonfinite(name, "noise", diff, candidate, reference)
+        found = diff if diff.nonfinite else own
+        return _nonfinite(name, "noise", found, candidate, reference)
     allowed = NOISE_FACTOR * max(own.rms, ULP32 * max(diff.reference_rms, floor))
     limit = f"rms {diff.rms:.2g} where {allowed:.2g}, ten times the reference's own, is allowed"
     return _within(name, "noise", _ratio(diff.rms, allowed), diff, limit)
@@ -139,7 +140,8 @@ def schedule(name: str, *, candidate: Array, reference: Array) -> Finding:
     if diff.nonfinite:
         return _nonfinite(name, "schedule", diff, candidate, reference)
     allowed = float(np.spacing(diff.reference_peak))
-    beyond = np.flatnonzero(~(np.abs(candidate - reference) <= allowed))
+    with np.errstate(over="ignore"):
+        beyond = np.flatnonzero(~(np.abs(candidate - reference) <= allowed))
     first = f", the first at step {beyond[0]}" if beyond.size else ""
     limit = f"{beyond.size} of {diff.elements} steps differ by more than an ulp of the peak{first}"
     return _within(name, "schedule", _ratio(diff.max_abs, allowed), diff, limit)
@@ -158,9 +160,9 @@ def trajectory(name: str, *, candidate: Array, reference: Array, allowed: Array)
     diff = measure(candidate=candidate, reference=reference)
     if diff.nonfinite:
         return _nonfinite(name, "trajectory", diff, candidate, reference)
-    gap = np.abs(candidate - reference)
-    outside = np.flatnonzero(~(gap <= allowed))
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        gap = np.abs(candidate - reference)
+        outside = np.flatnonzero(~(gap <= allowed))
         ratio = float(np.max(np.where(gap > 0.0, gap / allowed, 0.0)))
     first = int(outside[0]) if outside.size else 0
     limit = (

@@ -121,8 +121,11 @@ def _join(arrays: Sequence[Array], axis: int) -> list[Array] | None:
         return None
 
 
-def _split(array: Array, sizes: Sequence[int], axis: int) -> list[Array] | None:
-    if array.ndim == 0 or sum(sizes) != array.shape[axis]:
+def _split(array: Array, shapes: Sequence[tuple[int, ...]], axis: int) -> list[Array] | None:
+    if not all(-len(shape) <= axis < len(shape) for shape in (array.shape, *shapes)):
+        return None
+    sizes = [shape[axis] for shape in shapes]
+    if sum(sizes) != array.shape[axis]:
         return None
     return np.split(array, np.cumsum(sizes)[:-1], axis=axis)
 
@@ -144,7 +147,7 @@ def to_candidate(
         if len(p.reference) > 1:
             parts = _join(laid, p.axis)
         elif len(p.candidate) > 1:
-            parts = _split(laid[0], [shapes[n][p.axis] for n in p.candidate], p.axis)
+            parts = _split(laid[0], [shapes[n] for n in p.candidate], p.axis)
         if parts is not None:
             result.update(zip(p.candidate, parts, strict=True))
     return result
@@ -167,8 +170,8 @@ def to_reference(
         if len(p.candidate) > 1:
             parts = _join(laid, p.axis)
         elif len(p.reference) > 1:
-            lengths = [_laid_shape(shapes[n], p.transpose)[p.axis] for n in p.reference]
-            parts = _split(laid[0], lengths, p.axis)
+            faced = [_laid_shape(shapes[n], p.transpose) for n in p.reference]
+            parts = _split(laid[0], faced, p.axis)
         if parts is None:
             continue
         for name in p.candidate:

@@ -52,8 +52,11 @@ def record(
 ) -> None:
     """Record the requested steps of one side into `out`, which appears only when all is written.
 
-    Raises UsageError or InputError for a side, setting or input that cannot be used.
+    Raises UsageError or InputError for a side, setting or input that cannot be used, and for an
+    `out` that holds anything but recordings.
     """
+    _replaceable(out, given)
+    out = out.resolve()
     partial = out.with_name(f".{out.name}.partial-{os.getpid()}")
     try:
         partial.mkdir(parents=True)
@@ -87,6 +90,19 @@ def record(
         partial.rename(out)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _replaceable(out: Path, given: Path | None) -> None:
+    """Recording replaces `out`: UsageError where that would destroy anything else."""
+    if not out.exists():
+        return
+    if given is not None and given.exists() and out.samefile(given):
+        raise UsageError(f"--out {out}: these recordings are given; name another directory")
+    known = {"inputs", START.NAME, *(step.NAME for step in STEPS)}
+    if not (out.is_dir() and known.issuperset(path.name for path in out.iterdir())):
+        raise UsageError(
+            f"--out {out}: it holds something other than recordings; name another directory"
+        )
 
 
 def _record_step(
@@ -207,7 +223,7 @@ class _Trace:
         module = str(frame.f_globals.get("__name__", ""))
         top = module.partition(".")[0]
         code = frame.f_code
-        if top == "modelparity" or code.co_filename.startswith("<"):
+        if top in ("modelparity", "__main__") or code.co_filename.startswith("<"):
             return None
         if top not in self._own and code.co_filename.startswith(self._system):
             return None

@@ -30,6 +30,9 @@ from modelparity.sketch import sketch
 FORMAT = 1
 WRITTEN_BY = "modelparity 0.1"
 SHARD_BYTES = 64 << 20
+DTYPES = frozenset(
+    "bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 float16 float32 float64".split()
+)
 
 Array = np.ndarray[Any, Any]
 
@@ -72,9 +75,15 @@ class Writer:
         directory.mkdir(parents=True)
 
     def add(self, name: str, array: Array, *, sketched: bool = False) -> None:
-        """Record one array; `sketched` stores the sketch of a large one in its place."""
+        """Record one array; `sketched` stores the sketch of a large one in its place.
+
+        TypeError for what is neither a number nor a truth value of at most 64 bits.
+        """
         if name in self._arrays:
             raise ValueError(f"{name} is recorded twice")
+        array = array.astype(array.dtype.newbyteorder("="), copy=False)
+        if str(array.dtype) not in DTYPES:
+            raise TypeError(f"{name}: dtype {array.dtype} cannot be recorded")
         entry: dict[str, object] = {}
         if sketched:
             entry["stands_for"] = {"dtype": str(array.dtype), "shape": list(array.shape)}
@@ -166,20 +175,24 @@ class Recording:
     def array(self, name: str) -> Array:
         """Read one array. InputError where the file does not hold what the manifest promises."""
         entry = self.manifest["arrays"][name]
-        path = self.directory / str(entry["file"])
         try:
-            if entry["file"] not in self._open:
-                self._open[entry["file"]] = safe_open(path, framework="numpy")
-            array: Array = self._open[entry["file"]].get_tensor(entry["key"])
+            file, key, dtype, shape = (entry[part] for part in ("file", "key", "dtype", "shape"))
+        except (KeyError, TypeError):
+            raise InputError(f"manifest field arrays: the entry of {name} is incomplete") from None
+        path = self.directory / str(file)
+        try:
+            if file not in self._open:
+                self._open[file] = safe_open(path, framework="numpy")
+            array: Array = self._open[file].get_tensor(key)
         except (SafetensorError, OSError, KeyError) as error:
             raise InputError(f"{path.name}: {name} cannot be read: {error}") from None
-        if str(array.dtype) != entry["dtype"] or list(array.shape) != entry["shape"]:
+        if str(array.dtype) != dtype or list(array.shape) != shape:
             raise InputError(f"{path.name}: {name} is not of the dtype and shape in the manifest")
         return array
 
     def identity(self) -> str:
         """A digest of everything in the recording, through the digests of its files."""
-        return digest(self.manifest["seal"])
+        return digest(self.manifest.get("seal"))
 
 
 def read(directory: Path) -> Recording:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from modelparity.model import Finding, Outcome, Report, Verdict
-from modelparity.report.text import compact, count, ratio
+from modelparity.report.text import clean, compact, count, ratio
 from modelparity.steps import STEPS
 
 WORDS = {
@@ -35,9 +35,7 @@ class Rung:
 def rungs(report: Report) -> list[Rung]:
     """All ten steps in order, requested or not."""
     verdicts = {verdict.number: verdict for verdict in report.verdicts}
-    return [
-        Rung(step.NUMBER, step.TITLE, step.CLAIM, verdicts.get(step.NUMBER)) for step in STEPS
-    ]
+    return [Rung(step.NUMBER, step.TITLE, step.CLAIM, verdicts.get(step.NUMBER)) for step in STEPS]
 
 
 def distance(finding: Finding) -> float:
@@ -101,14 +99,19 @@ def tally(findings: Iterable[Finding]) -> dict[Outcome, int]:
 
 def coverage_items(coverage: Mapping[str, int | float | str]) -> list[str]:
     """Each count with its name."""
-    return [f"{count(value)} {key}" for key, value in coverage.items()]
+    return [_counted(count(value), key) for key, value in coverage.items()]
+
+
+def _counted(number: str, key: str) -> str:
+    """ "12 batches"; but the horizon is an update, not a number of horizons."""
+    return f"{key} {number}" if key == "horizon" else f"{number} {clean(key)}"
 
 
 def coverage_in_short(coverage: Mapping[str, int | float | str], width: int) -> str:
     """The most telling counts that fit: the first and the elements, else what fits of them."""
-    items = [f"{compact(value)} {key}" for key, value in coverage.items()]
+    items = [_counted(compact(value), key) for key, value in coverage.items()]
     elements = [i for i, key in zip(items, coverage, strict=True) if key == "elements"]
-    choices = (items[:1] + elements, elements, items[:2], items[:1])
+    choices = (items[:1] + elements if elements else items[:2], elements, items[:1])
     fitting = (", ".join(dict.fromkeys(c)) for c in choices if c)
     return next((text for text in fitting if len(text) <= width), "")
 
@@ -129,19 +132,22 @@ def how_far(finding: Finding) -> str:
     return f"{words}; {measured}" if words else measured
 
 
-def summary(report: Report) -> str:
-    """The outcome in one line, with the numbers of the steps that are not aligned."""
+def standing(report: Report) -> str:
+    """Which steps are not aligned, and how many are, in one line."""
+    parts = []
+    for outcome in (Outcome.DIVERGED, Outcome.INCONCLUSIVE):
+        numbers = [v.number for v in report.verdicts if v.outcome is outcome]
+        if numbers:
+            listed = ", ".join(map(str, numbers))
+            parts.append(f"step{'s' * (len(numbers) > 1)} {listed} {outcome.value}")
     claimed = len(report.verdicts)
-    by_outcome = {
-        outcome: [v.number for v in report.verdicts if v.outcome is outcome] for outcome in Outcome
-    }
-    parts = [
-        f"{WORDS[outcome].lower()}: step{'s' * (len(numbers) > 1)} {', '.join(map(str, numbers))}"
-        for outcome, numbers in by_outcome.items()
-        if numbers and outcome is not Outcome.ALIGNED
-    ]
-    aligned = len(by_outcome[Outcome.ALIGNED])
+    aligned = sum(v.outcome is Outcome.ALIGNED for v in report.verdicts)
     parts.append(f"{aligned} of {claimed} claimed steps aligned")
     if claimed < len(STEPS):
         parts.append(f"{len(STEPS) - claimed} not claimed")
-    return f"{WORDS[report.outcome]}: {'; '.join(parts)}"
+    return "; ".join(parts)
+
+
+def summary(report: Report) -> str:
+    """The outcome and where it comes from, in one line."""
+    return f"{WORDS[report.outcome]}: {standing(report)}"

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TextIO
 
-from modelparity.model import Outcome, Report, Verdict
+from modelparity.model import Finding, Outcome, Report, Verdict
 from modelparity.report.ladder import (
     WORDS,
     Rung,
@@ -52,11 +52,12 @@ def _painted(text: str, outcome: Outcome | None, colour: bool) -> str:
 
 
 def _rung(rung: Rung, colour: bool) -> str:
-    word = _painted(pad(WORDS[rung.outcome], 14), rung.outcome, colour)
-    start = f"{rung.number:>2}  {pad(rung.name, 18)}{word}"
+    word = WORDS[rung.outcome]
+    start = f"{rung.number:>2}  {pad(rung.name, 18)}{_painted(word, rung.outcome, colour)}"
     if rung.verdict is None:
-        return start.rstrip()
-    compared = clean(coverage_in_short(rung.verdict.coverage, COVERAGE))
+        return start
+    start += " " * (14 - len(word))
+    compared = coverage_in_short(rung.verdict.coverage, COVERAGE)
     return f"{start}{pad(compared, COVERAGE)} {ratio(largest_ratio(rung.verdict)):>11}"
 
 
@@ -73,9 +74,8 @@ def _details(rung: Rung, verdict: Verdict, colour: bool) -> list[str]:
         lines += _labelled("why", first.message or verdict.reason)
         lines += _labelled("try", first.hint)
     for number, finding in enumerate(found[1:SHOWN]):
-        text = f"{finding.name}: {finding.message}" if finding.name else finding.message
         label = "also" if number == 0 else ""
-        lines.append(f"    {label:<{_LABEL}}{shorten(clean(text), WIDTH - 4 - _LABEL)}")
+        lines.append(f"    {label:<{_LABEL}}{_in_a_line(finding)}")
         if finding.hint and finding.hint != first.hint:
             lines += _labelled("", f"try: {finding.hint}")
     if len(found) > SHOWN:
@@ -83,6 +83,15 @@ def _details(rung: Rung, verdict: Verdict, colour: bool) -> list[str]:
     for note in verdict.notes:
         lines += _labelled("note", note)
     return lines
+
+
+def _in_a_line(finding: Finding) -> str:
+    """A further finding: its name and ratio where it was measured, else what was found."""
+    room = WIDTH - 4 - _LABEL
+    if finding.diff is not None and finding.outcome is Outcome.DIVERGED:
+        return f"{pad(clean(finding.name), room - 12)} {ratio(finding.ratio):>11}"
+    text = f"{finding.name}: {finding.message}" if finding.name else finding.message
+    return shorten(clean(text), room)
 
 
 def _labelled(label: str, text: str) -> list[str]:
@@ -118,10 +127,9 @@ class Progress:
     def update(self, text: str, done: int, total: int) -> None:
         """Say that `done` of `total` parts of the work called `text` are finished."""
         now = self._clock()
-        wait = self.REDRAW if self._live else self.INTERVAL
-        if self._quiet or (text == self._text and done < total and now - self._last < wait):
-            return
-        if text == self._text and not self._live and now - self._last < wait:
+        due = now - self._last >= (self.REDRAW if self._live else self.INTERVAL)
+        finished = self._live and done >= total
+        if self._quiet or not (text != self._text or due or finished):
             return
         self._text, self._last = text, now
         line = clean(text) + (f"  {done:,}/{total:,}" if total > 1 else "")

@@ -19,14 +19,18 @@ def clean(value: object) -> str:
     """Any value as one line of printable text.
 
     Names and messages come from recordings, which anyone may have written: escape sequences are
-    removed, line breaks become spaces, and what else cannot be printed (control characters,
-    direction overrides, lone surrogates) becomes a question mark.
+    removed, line breaks and odd spaces become spaces, and what else cannot be printed (control
+    characters, direction overrides, lone surrogates) becomes a question mark.
     """
     text = str(value)
     if text.isprintable():
         return text
     text = _SPACES.sub(" ", _ESCAPES.sub("", text))
-    return "".join(c if c.isprintable() or c.isspace() else "?" for c in text)
+    return "".join(c if c.isprintable() else _substitute(c) for c in text)
+
+
+def _substitute(character: str) -> str:
+    return " " if unicodedata.category(character) == "Zs" else "?"
 
 
 def figure(value: float | None) -> str:

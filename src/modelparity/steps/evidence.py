@@ -8,7 +8,7 @@ import numpy as np
 
 from modelparity import judge
 from modelparity.model import Finding, Outcome, Rule, Tolerance
-from modelparity.pairing import module_rules, pair
+from modelparity.pairing import matches, module_rules, pair
 from modelparity.recording import Recording
 
 Array = np.ndarray[Any, Any]
@@ -38,6 +38,28 @@ class Evidence:
         ours = list(self.reference_model.facts.get("hard_float32", ()))
         theirs = [names.get(m, m) for m in self.candidate_model.facts.get("hard_float32", ())]
         return tuple(dict.fromkeys(ours + theirs))
+
+    def alone(self) -> tuple[str, ...]:
+        """The parameters of either side that face nobody."""
+        left, right = (
+            model.below("parameter/") for model in (self.reference_model, self.candidate_model)
+        )
+        pairs = pair(left, right, self.rules)
+        return (*pairs.reference_only, *pairs.candidate_only)
+
+    def why_unpaired(self, name: str) -> str:
+        """The case's reason why a parameter faces nobody; "" where it faces one, or must.
+
+        name  a parameter's, or of an array that stands for it (`drawn/NAME`)
+        """
+        terms: dict[str, str] = self.reference.manifest["terms"]["unpaired"]
+        parameter = name.rpartition("/")[2]
+        reason = next((why for template, why in terms.items() if matches(template, parameter)), "")
+        return reason if reason and parameter in self.alone() else ""
+
+    def missing(self, name: str, side: str, what: str = "array") -> list[Finding]:
+        """A finding for a parameter that one side lacks, unless the case says why it does."""
+        return [] if self.why_unpaired(name) else [judge.missing(name, side, what)]
 
     def notes(self) -> tuple[str, ...]:
         """What weakens the float64 claim of this case."""
@@ -73,7 +95,7 @@ def compare(evidence: Evidence, prefix: str, how: Comparison | None = None) -> l
         for name in names:
             full = start + name
             if name not in known:
-                findings.append(judge.missing(full, "candidate"))
+                findings += evidence.missing(full, "candidate")
                 continue
             unlike = _unlike(full, ours, theirs)
             if unlike:
@@ -97,7 +119,8 @@ def compare(evidence: Evidence, prefix: str, how: Comparison | None = None) -> l
                     floor=floor,
                 )
             findings.append(found)
-        findings += [judge.missing(start + n, "reference") for n in known - set(names)]
+        for name in sorted(known - set(names)):
+            findings += evidence.missing(start + name, "reference")
     return findings
 
 

@@ -127,8 +127,9 @@ def parameters(evidence: Evidence) -> list[Finding]:
     ours, theirs = evidence.reference_model, evidence.candidate_model
     left, right = ours.below("parameter/"), theirs.below("parameter/")
     pairs = pairing.pair(left, right, evidence.rules)
-    findings = [judge.missing(n, "candidate", "parameter") for n in pairs.reference_only]
-    findings += [judge.missing(n, "reference", "parameter") for n in pairs.candidate_only]
+    findings: list[Finding] = []
+    for side, alone in (("candidate", pairs.reference_only), ("reference", pairs.candidate_only)):
+        findings += [f for n in alone for f in evidence.missing(n, side, "parameter")]
     shapes = {n: tuple(ours.entry(f"parameter/{n}")["shape"]) for n in left}
     for p in pairs.pairs:
         arrays = {n: theirs.array(f"parameter/{n}") for n in p.candidate}
@@ -264,13 +265,15 @@ def _one_sided(evidence: Evidence) -> set[str]:
 
 
 def _unpaired(evidence: Evidence) -> tuple[str, ...]:
+    notes = []
+    for name in evidence.alone():
+        why = evidence.why_unpaired(name)
+        notes += [f"{name} faces nobody: {why}"] if why else []
     alone = sorted(_one_sided(evidence) - {""})
-    if not alone:
-        return ()
-    return (
-        f"{len(alone)} modules run on one side only and are compared by nothing: "
-        + ", ".join(alone[:5]),
-    )
+    if alone:
+        text = f"{len(alone)} modules run on one side only and are compared by nothing: "
+        notes.append(text + ", ".join(alone[:5]))
+    return tuple(notes)
 
 
 def _coverage(evidence: Evidence) -> Mapping[str, int]:

@@ -63,12 +63,13 @@ def judge_step(evidence: Evidence) -> Verdict:
     drawn = ours.below("drawn/")
     for name in ours.names:
         if name not in names:
-            findings.append(_other_kind(name, names))
+            findings += _other_kind(name, names, evidence)
         elif name.startswith("constant/"):
             findings.append(
                 judge.exact(name, candidate=theirs.array(name), reference=ours.array(name))
             )
-    findings += [judge.missing(n, "reference") for n in names - set(ours.names)]
+    for name in sorted(names - set(ours.names)):
+        findings += evidence.missing(name, "reference")
     level = ALPHA / max(1, TESTS * len(drawn))
     for name in drawn:
         if f"drawn/{name}" in names:
@@ -88,13 +89,13 @@ def judge_step(evidence: Evidence) -> Verdict:
     )
 
 
-def _other_kind(name: str, names: set[str]) -> Finding:
+def _other_kind(name: str, names: set[str], evidence: Evidence) -> list[Finding]:
     kind, _, parameter = name.partition("/")
     other = "constant" if kind == "drawn" else "drawn"
     if f"{other}/{parameter}" in names:
         message = f"is {other} on the candidate and {kind} on the reference"
-        return Finding(name, "distribution", Outcome.DIVERGED, message, ratio=np.inf)
-    return judge.missing(name, "candidate", "parameter")
+        return [Finding(name, "distribution", Outcome.DIVERGED, message, ratio=np.inf)]
+    return evidence.missing(name, "candidate", "parameter")
 
 
 TESTS = 4

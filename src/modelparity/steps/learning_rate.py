@@ -59,11 +59,12 @@ def judge_step(evidence: Evidence) -> Verdict:
     findings: list[Finding] = []
     for name in ours.names:
         if name not in theirs:
-            findings.append(judge.missing(name, "candidate"))
+            findings += evidence.missing(name, "candidate")
             continue
         found = judge.schedule(name, candidate=theirs.array(name), reference=ours.array(name))
         findings.append(found)
-    findings += [judge.missing(n, "reference") for n in theirs.names if n not in ours]
+    for name in theirs.names:
+        findings += [] if name in ours else evidence.missing(name, "reference")
     findings += _constant(evidence)
     gaps = [f.diff.mean_abs for f in findings if f.diff is not None]
     return judge.conclude(

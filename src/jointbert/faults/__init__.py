@@ -1,0 +1,32 @@
+"""Classic porting bugs, ready to plant in the port: `modelparity run jointbert --fault NAME`.
+
+One file a step, which is the step whose verdict must turn red first. A fault's site is a place that
+the verdict's reason names. `equivalent` faults change nothing that numbers can show.
+"""
+
+from jointbert.faults import (
+    backward,
+    evaluation_data,
+    forward,
+    initialisation,
+    learning_rate,
+    metrics,
+    optimizer,
+    regularisation,
+    training,
+    training_data,
+)
+from modelparity import Fault
+
+FAULTS: tuple[Fault, ...] = (
+    *forward.FAULTS,
+    *evaluation_data.FAULTS,
+    *metrics.FAULTS,
+    *optimizer.FAULTS,
+    *learning_rate.FAULTS,
+    *regularisation.FAULTS,
+    *backward.FAULTS,
+    *training_data.FAULTS,
+    *initialisation.FAULTS,
+    *training.FAULTS,
+)

@@ -1,0 +1,71 @@
+"""Faults of step 9: the port starts from other weights where it makes its own."""
+
+from typing import Any
+
+from jointbert.faults.planting import built
+from modelparity import Fault
+
+
+def _frameworks_own(model: Any) -> None:
+    from paddle.nn.initializer import XavierUniform
+
+    for head in (model.intent_classifier, model.slot_classifier):
+        XavierUniform()(head.linear.weight)
+
+
+def _twice_as_wide(model: Any) -> None:
+    import paddle
+
+    with paddle.no_grad():
+        model.bert.embeddings.position_embeddings.weight.scale_(2.0)
+
+
+def _without_tails(model: Any) -> None:
+    import paddle
+    from paddle.nn.initializer import TruncatedNormal
+
+    table = model.bert.embeddings.word_embeddings
+    with paddle.no_grad():
+        deviation = float(table.weight.std())
+        TruncatedNormal(0.0, deviation, -2.0 * deviation, 2.0 * deviation)(table.weight)
+        table.weight[table.padding_index] = 0.0
+
+
+def _drawn_biases(model: Any) -> None:
+    from paddle.nn.initializer import Uniform
+
+    for head in (model.intent_classifier, model.slot_classifier):
+        bound = head.linear.weight.shape[0] ** -0.5
+        Uniform(-bound, bound)(head.linear.bias)
+
+
+FAULTS = (
+    Fault(
+        "heads-by-xavier",
+        9,
+        "intent_classifier.linear.weight",
+        "the heads are drawn by the framework's own initialiser",
+        built(_frameworks_own),
+    ),
+    Fault(
+        "positions-too-wide",
+        9,
+        "bert.embeddings.position_embeddings.weight",
+        "twice the standard deviation",
+        built(_twice_as_wide),
+    ),
+    Fault(
+        "words-without-tails",
+        9,
+        "bert.embeddings.word_embeddings.weight",
+        "drawn from a normal distribution cut at two standard deviations, as in TensorFlow's BERT",
+        built(_without_tails),
+    ),
+    Fault(
+        "biases-drawn",
+        9,
+        "intent_classifier.linear.bias",
+        "the heads' biases are drawn, as torch.nn.Linear does, and do not start from zero",
+        built(_drawn_biases),
+    ),
+)

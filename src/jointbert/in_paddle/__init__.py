@@ -1,0 +1,1 @@
+"""JointBERT's port in PaddlePaddle, a twin of `jointbert.in_torch`."""

@@ -1,0 +1,47 @@
+"""The losses: cross entropy for intents; cross entropy or the CRF's likelihood for slots.
+
+Each is there twice: as training uses it, and per example, as evaluation does.
+"""
+
+from paddle import Tensor
+from paddle.nn import functional
+
+from jointbert.in_paddle.crf import CRF
+
+
+def intent_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    """Mean over the batch; logits (B, I), labels (B,)."""
+    return functional.cross_entropy(logits, labels)
+
+
+def intent_losses(logits: Tensor, labels: Tensor) -> Tensor:
+    """Per example, (B,)."""
+    return functional.cross_entropy(logits, labels, reduction="none").reshape([-1])
+
+
+def slot_loss(
+    logits: Tensor, labels: Tensor, mask: Tensor, ignore_index: int, crf: CRF | None
+) -> Tensor:
+    """Mean over the labelled positions of the batch, or with a CRF over its sentences.
+
+    logits (B, T, S); labels and mask (B, T). Without a CRF, positions of label `ignore_index` do
+    not count.
+    """
+    if crf is not None:
+        return crf(logits, labels, mask).mean()
+    # Not by ignore_index: where that is negative, Paddle's mean divides by ignored positions too.
+    labelled = (mask == 1) & (labels != ignore_index)
+    return functional.cross_entropy(logits[labelled], labels[labelled])
+
+
+def slot_losses(
+    logits: Tensor, labels: Tensor, mask: Tensor, ignore_index: int, crf: CRF | None
+) -> Tensor:
+    """Per example, (B,): its mean over its labelled positions, or the CRF's."""
+    if crf is not None:
+        return crf(logits, labels, mask)
+    labelled = ((mask == 1) & (labels != ignore_index)).astype(logits.dtype)
+    each = functional.cross_entropy(
+        logits, labels, ignore_index=ignore_index, reduction="none"
+    ).reshape(labels.shape)
+    return (each * labelled).sum(1) / labelled.sum(1)

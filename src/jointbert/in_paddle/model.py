@@ -1,0 +1,176 @@
+# mypy: allow-subclassing-any
+"""JointBERT (Chen et al., 2019, arXiv 1902.10909) on the port of BertModel."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import paddle
+import safetensors
+from paddle import Tensor, nn
+
+from jointbert.in_paddle.bert import BertModel, Config, linear
+from jointbert.in_paddle.crf import CRF
+from jointbert.in_paddle.loss import intent_loss, slot_loss
+from jointbert.labels import read_labels
+from modelparity.errors import InputError
+
+HEADS = ("intent_classifier.", "slot_classifier.", "crf.")
+# Of a checkpoint, what a model without pretraining tasks has no use for.
+UNUSED = ("cls.predictions.", "cls.seq_relationship.")
+UNUSED_ENDS = ("embeddings.position_ids",)
+FLOATS = {"F16": "<f2", "F32": "<f4", "F64": "<f8"}  # safetensors' names
+RENAMED = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"}
+
+# Without a framework: NumPy's own reader has no bfloat16.
+_deserialize: Callable[[bytes], list[tuple[str, dict[str, Any]]]] = safetensors.deserialize
+
+
+@dataclass(frozen=True)
+class Task:
+    """What JointBert needs to know besides BERT's configuration."""
+
+    intents: int
+    slots: int
+    crf: bool
+    dropout: float
+    ignore_index: int
+    slot_loss_coef: float
+
+
+class Classifier(nn.Layer):
+    """Dropout and a linear layer."""
+
+    def __init__(self, config: Config, labels: int, dropout: float) -> None:
+        super().__init__()
+        self.dropout = nn.Dropout(dropout)
+        self.linear = linear(config, config.hidden_size, labels)
+
+    def forward(self, hidden_states: Tensor) -> Tensor:
+        """Logits (..., labels) of hidden states (..., H)."""
+        return self.linear(self.dropout(hidden_states))
+
+
+class JointBert(nn.Layer):
+    """One encoder; intents from its pooled output, slots from its sequence output."""
+
+    def __init__(self, config: Config, task: Task) -> None:
+        super().__init__()
+        self.task = task
+        self.bert = BertModel(config)
+        self.intent_classifier = Classifier(config, task.intents, task.dropout)
+        self.slot_classifier = Classifier(config, task.slots, task.dropout)
+        self.crf = CRF(task.slots) if task.crf else None
+
+    def forward(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        token_type_ids: Tensor,
+        intent_label_ids: Tensor,
+        slot_labels_ids: Tensor,
+    ) -> dict[str, Tensor]:
+        """All outputs by name: both encoder outputs, both logits and the three losses."""
+        sequence, pooled = self.bert(input_ids, attention_mask, token_type_ids)
+        intent_logits = self.intent_classifier(pooled)  # (B, I)
+        slot_logits = self.slot_classifier(sequence)  # (B, T, S)
+        intents = intent_loss(intent_logits, intent_label_ids)
+        slots = slot_loss(
+            slot_logits, slot_labels_ids, attention_mask, self.task.ignore_index, self.crf
+        )
+        return {
+            "sequence_output": sequence,
+            "pooled_output": pooled,
+            "intent_logits": intent_logits,
+            "slot_logits": slot_logits,
+            "intent_loss": intents,
+            "slot_loss": slots,
+            "loss": intents + self.task.slot_loss_coef * slots,
+        }
+
+
+def build_model(settings: Mapping[str, Any]) -> JointBert:
+    """The model of prepared settings, initialised, with the checkpoint's weights if it has any.
+
+    Parameters have Paddle's default dtype. Raises InputError for a parameter of the checkpoint that
+    is missing, of another shape, or not part of the model.
+    """
+    labels = read_labels(settings["data"])
+    task = Task(
+        intents=len(labels.intents),
+        slots=len(labels.slots),
+        crf=settings["crf"],
+        dropout=settings["dropout"],
+        ignore_index=settings["ignore_index"],
+        slot_loss_coef=settings["slot_loss_coef"],
+    )
+    directory = Path(settings["checkpoint"])
+    values = json.loads((directory / "config.json").read_text(encoding="utf-8"))
+    model = JointBert(Config(values), task)
+    if settings["pretrained"]:
+        load_weights(model, directory / "model.safetensors")
+    return model
+
+
+def load_weights(model: JointBert, path: Path) -> None:
+    """Copy a checkpoint's parameters into the model, cast to its dtype and laid out as it wants.
+
+    Checkpoints hold linear weights as torch does, (out, in). Heads that the checkpoint lacks
+    altogether keep their values. Raises InputError.
+    """
+    found = {_own_name(name): value for name, value in read(path).items() if not _unused(name)}
+    wanted = dict(model.named_parameters())
+    fresh = {head for head in HEADS if not any(name.startswith(head) for name in found)}
+    transposed = {
+        f"{name}.weight" for name, part in model.named_sublayers() if isinstance(part, nn.Linear)
+    }
+    for name in wanted:
+        if name not in found and not name.startswith(tuple(fresh)):
+            raise InputError(f"{path}: {name} is missing; the checkpoint is not a whole BERT model")
+    for name, value in found.items():
+        if name not in wanted:
+            raise InputError(
+                f"{path}: {name} is not part of the model; remove it, or for crf.* set crf=true"
+            )
+        laid = value.T if name in transposed else value
+        if list(laid.shape) != wanted[name].shape:
+            expected = wanted[name].shape[:: -1 if name in transposed else 1]
+            raise InputError(
+                f"{path}: {name} has shape {value.shape}, the model {tuple(expected)};"
+                " it belongs to another config.json or label set"
+            )
+        wanted[name].set_value(paddle.to_tensor(laid).astype(wanted[name].dtype))
+
+
+def read(path: Path) -> dict[str, np.ndarray[Any, Any]]:
+    """The arrays of a safetensors file; bfloat16, which NumPy lacks, as float32.
+
+    Raises InputError for a parameter that is not a float.
+    """
+    arrays = {}
+    for name, entry in _deserialize(path.read_bytes()):
+        data, stored = entry["data"], entry["dtype"]
+        if stored == "BF16":  # the upper half of a float32
+            array = (np.frombuffer(data, "<u2").astype("<u4") << 16).view("<f4")
+        elif stored in FLOATS:
+            array = np.frombuffer(data, FLOATS[stored])
+        elif _unused(name):
+            continue
+        else:
+            raise InputError(f"{path}: {name} holds {stored}; parameters must be floats")
+        arrays[name] = array.reshape(entry["shape"])
+    return arrays
+
+
+def _unused(name: str) -> bool:
+    return name.startswith(UNUSED) or name.endswith(UNUSED_ENDS)
+
+
+def _own_name(name: str) -> str:
+    for old, new in RENAMED.items():
+        if name.endswith(old):
+            name = name.removesuffix(old) + new
+    return name if name.startswith(("bert.", *HEADS)) else f"bert.{name}"

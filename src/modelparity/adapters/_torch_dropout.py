@@ -1,0 +1,139 @@
+"""Masks for every dropout that PyTorch runs in sight."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
+
+from modelparity.adapters import Array, DropoutCall
+from modelparity.adapters._dropout import ELEMENTS, Sites
+from modelparity.adapters._watch import replaced
+
+# Dropouts whose mask has another shape than their input, or that do not scale by a constant.
+OTHERS: tuple[Callable[..., Any], ...] = (
+    functional.alpha_dropout,
+    functional.dropout1d,
+    functional.dropout2d,
+    functional.dropout3d,
+    functional.feature_alpha_dropout,
+    torch.alpha_dropout,
+    torch.alpha_dropout_,
+    torch.feature_alpha_dropout,
+    torch.feature_alpha_dropout_,
+    torch.feature_dropout,
+    torch.feature_dropout_,
+)
+
+
+@contextmanager
+def dropout(model: nn.Module, draw: Callable[[DropoutCall], Array]) -> Iterator[None]:
+    """Let masks decide what every dropout keeps; UnreachableDropout inside fused kernels.
+
+    Replacing `functional.dropout` reaches modules and functions; a function mode reaches what was
+    imported by name or calls `torch.dropout`.
+    """
+    sites = Sites(draw)
+    masks = _Masks(sites)
+    handles = []
+    for name, module in model.named_modules():
+        push, pop = sites.hooks(name)
+        handles.append(module.register_forward_pre_hook(push))
+        handles.append(module.register_forward_hook(pop, always_call=True))
+    caught: dict[Any, Callable[..., Any]] = {
+        masks.real: masks.functional,
+        torch.dropout: masks.operator,
+        torch.native_dropout: masks.native,
+        torch.dropout_: lambda x, p, train: masks.functional(x, p, train, True),
+        masks.attention: masks.fused,
+        **{function: masks.other(function) for function in OTHERS},
+    }
+    try:
+        with (
+            replaced(
+                (functional, "dropout", masks.functional),
+                (functional, "scaled_dot_product_attention", masks.fused),
+            ),
+            _Catch(caught),
+        ):
+            yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+class _Catch(TorchFunctionMode):  # type: ignore[misc]  # untyped where torch is skipped
+    """Hands calls of some functions to others, by whatever name they were called."""
+
+    def __init__(self, caught: Mapping[Any, Callable[..., Any]]) -> None:
+        super().__init__()
+        self._caught = caught
+
+    def __torch_function__(
+        self,
+        func: Any,
+        types: Any,
+        args: Any = (),
+        kwargs: Any = None,
+    ) -> Any:
+        return self._caught.get(func, func)(*args, **(kwargs or {}))
+
+
+class _Masks:
+    """What takes the place of each of the framework's functions."""
+
+    def __init__(self, sites: Sites) -> None:
+        self._sites = sites
+        self.real = functional.dropout
+        self.attention = functional.scaled_dot_product_attention
+
+    def functional(
+        self,
+        input: Tensor,
+        p: float = 0.5,
+        training: bool = True,
+        inplace: bool = False,
+    ) -> Tensor:
+        """`torch.nn.functional.dropout` with a given mask."""
+        rate, active = float(p), bool(training and p > 0.0)
+        scale = self._sites.scale((rate, active, ""), lambda: self._measured(rate, active))
+        keep = self._sites.keep(rate=rate, active=active, scale=scale, shape=tuple(input.shape))
+        if not active:
+            return input
+        mask = torch.from_numpy(np.array(keep)).to(input) * scale
+        return input.mul_(mask) if inplace else input * mask
+
+    def operator(self, input: Tensor, p: float, train: bool) -> Tensor:
+        """`torch.dropout` with a given mask."""
+        return self.functional(input, p, train)
+
+    def native(self, input: Tensor, p: float, train: bool | None) -> Any:
+        """`torch.native_dropout`: it returns its own mask too."""
+        if train is not False and p > 0.0:
+            raise self._sites.unreachable("by torch.native_dropout")
+        return torch.native_dropout(input, p, train)
+
+    def fused(self, *args: Any, **kwargs: Any) -> Tensor:
+        """Attention without dropout; the kernel draws its own mask."""
+        if kwargs.get("dropout_p", args[4] if len(args) > 4 else 0.0) > 0.0:
+            raise self._sites.unreachable("inside scaled_dot_product_attention (eager reaches it)")
+        return self.attention(*args, **kwargs)
+
+    def other(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """A dropout of another kind: passes where it is inactive."""
+
+        def checked(*args: Any, **kwargs: Any) -> Any:
+            given = {**dict(zip(("input", "p", "training"), args, strict=False)), **kwargs}
+            if given.get("training", given.get("train", True)) and given.get("p", 0.5) > 0.0:
+                raise self._sites.unreachable(f"by {function.__name__}")
+            return function(*args, **kwargs)
+
+        return checked
+
+    def _measured(self, rate: float, active: bool) -> float:
+        with torch.random.fork_rng(devices=[]), torch._C.DisableTorchFunction():
+            return float(self.real(torch.ones(ELEMENTS), rate, active).max())

@@ -1,0 +1,106 @@
+"""Record the toy's sides in this process, and spoil what was recorded."""
+
+import json
+import shutil
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from safetensors.numpy import load_file, save_file
+
+from modelparity.cases import load_case
+from modelparity.check import ALL_STEPS
+from modelparity.record import record
+from modelparity.recording import digest, file_digest
+
+
+@dataclass(frozen=True)
+class Sides:
+    """Two directories of recordings that face each other."""
+
+    reference: Path
+    candidate: Path
+
+    def copy(self, directory):
+        return Sides(
+            shutil.copytree(self.reference, directory / "reference"),
+            shutil.copytree(self.candidate, directory / "candidate"),
+        )
+
+
+def record_side(
+    role, out, *, module="", given=None, steps=ALL_STEPS, fault=None, case=None, **changes
+):
+    """Record one side; `changes` are settings."""
+    how = {"given": given, "steps": steps, "changes": changes, "fault": fault}
+    record(case or load_case("toy"), role, module or f"toy.{role}", out, **how)
+    return out
+
+
+def record_both(out, *, reference="", candidate="", **how):
+    """Record both sides, the candidate from what the reference recorded."""
+    first = record_side("reference", out / "reference", module=reference, **how)
+    second = record_side("candidate", out / "candidate", module=candidate, given=first, **how)
+    return Sides(first, second)
+
+
+@contextmanager
+def kept(*paths):
+    """Put these files back afterwards, as new files: the old may still be mapped into memory."""
+    before = {path: path.read_bytes() for path in paths}
+    try:
+        yield
+    finally:
+        for path, content in before.items():
+            replace(path, content)
+
+
+def replace(path, content):
+    path.unlink(missing_ok=True)
+    path.write_bytes(content)
+
+
+def manifest_of(directory):
+    return json.loads((directory / "manifest.json").read_text(encoding="utf-8"))
+
+
+def write_manifest(directory, manifest, *, sealed=False):
+    """Write a manifest; `sealed`, as a recorder would have sealed it."""
+    if sealed:
+        rest = {name: value for name, value in manifest.items() if name != "seal"}
+        manifest = {**rest, "seal": {name: digest(value) for name, value in rest.items()}}
+    replace(directory / "manifest.json", json.dumps(manifest).encode())
+
+
+def change_file(path, change):
+    """Let `change` edit the arrays of a safetensors file in place; the manifest stays."""
+    arrays = {name: array.copy() for name, array in load_file(path).items()}
+    change(arrays)
+    path.unlink()
+    save_file(arrays, path)
+
+
+def add_array(directory, name, array):
+    """Record an array (anew), as if the side had computed it: every seal holds afterwards."""
+    manifest = manifest_of(directory)
+    path = directory / "added.safetensors"
+    path.unlink(missing_ok=True)
+    save_file({name: array}, path)
+    manifest["arrays"][name] = {
+        **{k: v for k, v in manifest["arrays"].get(name, {}).items() if k == "stands_for"},
+        "file": path.name,
+        "key": name,
+        "dtype": str(array.dtype),
+        "shape": list(array.shape),
+    }
+    manifest["files"][path.name] = {"bytes": path.stat().st_size, "sha256": file_digest(path)}
+    manifest["count"] = len(manifest["arrays"])
+    write_manifest(directory, manifest, sealed=True)
+
+
+def leave_out(directory, name):
+    """Leave an array out, as if the side had never recorded it: every seal holds afterwards."""
+    manifest = manifest_of(directory)
+    del manifest["arrays"][name]
+    manifest["count"] = len(manifest["arrays"])
+    write_manifest(directory, manifest, sealed=True)
