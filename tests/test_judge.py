@@ -213,9 +213,9 @@ def test_a_floor_excuses_what_vanishes_mathematically(floor, expected):
 
 @given(st.lists(ARRAYS, max_size=5))
 def test_the_floor_of_a_group_is_a_share_of_its_median(arrays):
-    floor = judge.group_floor([*arrays, *([np.array([np.nan])] if arrays else [])])
+    floor = judge.group_scale([*arrays, *([np.array([np.nan])] if arrays else [])])
     scales = sorted(float(np.sqrt(np.mean(a**2))) for a in arrays)
-    assert floor == pytest.approx(judge.GROUP_FLOOR * np.median(scales) if scales else 0.0)
+    assert floor == pytest.approx(np.median(scales) if scales else 0.0)
 
 
 @pytest.mark.parametrize(("factor", "expected"), [(9.9, ALIGNED), (10.1, DIVERGED)])

@@ -22,10 +22,10 @@ ULP32 = 2.0**-23
 GROUP_FLOOR = 1e-2
 
 
-def group_floor(arrays: Iterable[Array]) -> float:
-    """The smallest scale that a tensor of this group is measured by."""
+def group_scale(arrays: Iterable[Array]) -> float:
+    """The median scale of a group of tensors."""
     scales = [scale for scale in map(rms, arrays) if np.isfinite(scale)]
-    return GROUP_FLOOR * float(np.median(scales)) if scales else 0.0
+    return float(np.median(scales)) if scales else 0.0
 
 
 def _unfit(name: str, rule: str, candidate: Array, reference: Array) -> Finding | None:
@@ -111,12 +111,19 @@ def float64(
 
 
 def noise(
-    name: str, *, candidate: Array, reference: Array, truth: Array, floor: float = 0.0
+    name: str,
+    *,
+    candidate: Array,
+    reference: Array,
+    truth: Array,
+    floor: float = 0.0,
+    condition: float = 1.0,
 ) -> Finding:
     """The candidate's float32 lies as near to the float64 reference as the reference's own.
 
     candidate, reference  float32 runs (or, for a module that computes in hard-coded float32, the
-    candidate's float64 run); truth  the reference's float64 run.
+    candidate's float64 run); truth  the reference's float64 run; condition  how many float32 ulps
+    of the result one ulp of a coefficient is worth.
     """
     unfit = _unfit(name, "noise", candidate.astype(np.float64), truth.astype(np.float64))
     if unfit:
@@ -126,7 +133,7 @@ def noise(
     if diff.nonfinite or own.nonfinite:
         found = diff if diff.nonfinite else own
         return _nonfinite(name, "noise", found, candidate, reference)
-    allowed = NOISE_FACTOR * max(own.rms, ULP32 * max(diff.reference_rms, floor))
+    allowed = NOISE_FACTOR * max(own.rms, condition * ULP32 * max(diff.reference_rms, floor))
     limit = f"rms {diff.rms:.2g} where {allowed:.2g}, ten times the reference's own, is allowed"
     return _within(name, "noise", _ratio(diff.rms, allowed), diff, limit)
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from jointbert.faults.planting import Functions, patched, running, under, with_settings
+from jointbert.faults.planting import Functions, running, under, with_settings
 from modelparity import Fault
 
 
@@ -11,13 +11,6 @@ def _other_betas(functions: Functions) -> Functions:
     names = ("build_optimizer", "update")
     planted = (under(name, "optimize", BETAS=(0.9, 0.99))(functions) for name in names)
     return {name: function for one in planted for name, function in one.items()}
-
-
-def _kernel(build: Callable[..., Any], *arguments: Any) -> Any:
-    from paddle.optimizer import AdamW
-
-    with patched("optimize", AdamW=AdamW):
-        return build(*arguments)
 
 
 def _uncorrected(build: Callable[..., Any], *arguments: Any) -> Any:
@@ -56,13 +49,6 @@ FAULTS = (
         "optimizer.beta2",
         "beta2 is 0.99 in place of 0.999",
         _other_betas,
-    ),
-    Fault(
-        "adam-rounded-betas",
-        4,
-        "second_moment",
-        "Paddle's own kernel computes 1 - beta2 from float32's 0.999, which is 1.3e-5 off",
-        running("build_optimizer", _kernel),
     ),
     Fault(
         "adam-uncorrected",

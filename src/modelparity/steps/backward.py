@@ -6,7 +6,7 @@ import numpy as np
 
 from modelparity import judge
 from modelparity.model import Finding, Outcome, Verdict
-from modelparity.steps.evidence import Comparison, Evidence, compare, elements
+from modelparity.steps.evidence import UPDATED, Evidence, compare, elements
 from modelparity.steps.recorder import PRECISIONS, Batch, Recorder
 from modelparity.steps.updates import Training, first_batches, train
 
@@ -51,7 +51,7 @@ def judge_step(evidence: Evidence) -> Verdict:
     """Gradients by float64 and noise; curves point by point; parameters as updates."""
     gradients = compare(evidence, "gradient/")
     curves = _curves(evidence)
-    trained = compare(evidence, "trained/", Comparison(judge.UPDATES))
+    trained = compare(evidence, "trained/", UPDATED)
     diverged = [f for f in gradients if f.outcome is Outcome.DIVERGED]
     ours = evidence.reference
     compared = [n for n in ours.names if n.startswith(PRECISIONS)]

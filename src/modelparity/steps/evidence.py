@@ -74,11 +74,20 @@ class Evidence:
 class Comparison:
     """How the arrays of a step are compared.
 
-    groups  name -> the group whose median scale floors tensors that vanish mathematically.
+    groups     name -> the group whose median scale floors tensors that vanish mathematically
+    floor      the share of that scale which is the floor
+    condition  name -> how many float32 ulps one ulp of a coefficient is worth
     """
 
     tolerance: Tolerance = judge.FLOAT64
     groups: Callable[[str], str] = lambda name: name.rpartition("/")[0]
+    floor: float = judge.GROUP_FLOOR
+    condition: Callable[[str], float] = lambda _: 1.0
+
+
+# Parameters that were updated hold what all updates left; Adam makes 1e-13 of a gradient that is
+# rounding noise, so they are measured by their group's scale.
+UPDATED = Comparison(judge.UPDATES, floor=1.0)
 
 
 def compare(evidence: Evidence, prefix: str, how: Comparison | None = None) -> list[Finding]:
@@ -117,6 +126,7 @@ def compare(evidence: Evidence, prefix: str, how: Comparison | None = None) -> l
                     reference=ours.array(f"float32/{prefix}{name}"),
                     truth=ours.array(f"float64/{prefix}{name}"),
                     floor=floor,
+                    condition=how.condition(name),
                 )
             findings.append(found)
         for name in sorted(known - set(names)):
@@ -140,7 +150,7 @@ def _floors(ours: Recording, names: Iterable[str], how: Comparison) -> dict[str,
         array = ours.array(name)
         if array.dtype.kind == "f":
             groups.setdefault(how.groups(name), []).append(array)
-    return {group: judge.group_floor(arrays) for group, arrays in groups.items()}
+    return {group: how.floor * judge.group_scale(arrays) for group, arrays in groups.items()}
 
 
 def elements(recording: Recording, names: Iterable[str]) -> int:

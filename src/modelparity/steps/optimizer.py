@@ -1,6 +1,7 @@
 """Step 4: the optimizer turns the same gradients into the same parameters and state."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -79,7 +80,7 @@ def reference_gradients(recorder: Recorder) -> dict[str, Array]:
 def judge_step(evidence: Evidence) -> Verdict:
     """Parameters and state by float64 and noise; betas, eps and kind equal."""
     findings = _settings(evidence)
-    findings += compare(evidence, "", Comparison(judge.FLOAT64))
+    findings += compare(evidence, "", Comparison(condition=partial(_condition, evidence)))
     ours = evidence.reference
     compared = [n for n in ours.names if n.startswith(PRECISIONS)]
     return judge.conclude(
@@ -93,6 +94,15 @@ def judge_step(evidence: Evidence) -> Verdict:
         },
         notes=evidence.notes(),
     )
+
+
+def _condition(evidence: Evidence, name: str) -> float:
+    """One ulp of beta is 1 / (1 - beta) ulps of 1 - beta, which moments are multiplied with."""
+    configuration: Mapping[str, Any] = next(iter(evidence.reference.facts.values()), {})
+    for kind, beta in (("first_moment", "beta1"), ("second_moment", "beta2")):
+        if f"/{kind}/" in name and 0.0 <= float(configuration.get(beta, 0.0)) < 1.0:
+            return 1.0 / (1.0 - float(configuration[beta]))
+    return 1.0
 
 
 def _settings(evidence: Evidence) -> list[Finding]:

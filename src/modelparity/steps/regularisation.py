@@ -9,7 +9,7 @@ from modelparity.adapters import Applied, DropoutCall
 from modelparity.errors import UnreachableDropout
 from modelparity.masks import keep_mask
 from modelparity.model import Finding, Outcome, Verdict
-from modelparity.steps.evidence import Comparison, Evidence, compare, elements
+from modelparity.steps.evidence import UPDATED, Evidence, compare, elements
 from modelparity.steps.optimizer import NORM, apply, reference_gradients
 from modelparity.steps.recorder import PRECISIONS, Recorder, Settings
 
@@ -130,7 +130,7 @@ def judge_step(evidence: Evidence) -> Verdict:
         if "unreachable" in recording.facts:
             message = f"the {side}'s dropout: {recording.facts['unreachable']}"
             findings.append(judge.inconclusive("dropout", message))
-    findings += compare(evidence, "decay/", Comparison(judge.UPDATES))
+    findings += compare(evidence, "decay/", UPDATED)
     findings += compare(evidence, "clip/") + compare(evidence, "dropout/")
     for label in ("below", "above"):
         if not ours.below(f"float64/clip/{label}/"):

@@ -9,7 +9,7 @@ import numpy as np
 from modelparity import judge
 from modelparity.masks import nudged
 from modelparity.model import Finding, Outcome, Verdict
-from modelparity.steps.evidence import Comparison, Evidence, compare
+from modelparity.steps.evidence import UPDATED, Evidence, compare
 from modelparity.steps.recorder import Batch, Recorder
 from modelparity.steps.updates import Training, first_batches, train
 
@@ -103,7 +103,7 @@ def judge_step(evidence: Evidence) -> Verdict:
         r64, c64 = ours.array(names[0]), theirs.array(names[0])
         if r64.shape == c64.shape:
             series["float64/gap"] = np.abs(c64 - r64) / np.abs(r64)
-    trained = compare(evidence, "trained/", Comparison(judge.UPDATES))
+    trained = compare(evidence, "trained/", UPDATED)
     return judge.conclude(
         NUMBER,
         TITLE,
