@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: align test check readme clean
+.PHONY: align test check bench-faults readme clean
 .DEFAULT_GOAL := align
 
 .venv/.installed: pyproject.toml constraints.txt
@@ -17,11 +17,14 @@ test: .venv/.installed  ## all tests
 	$(BIN)/python -m pytest -q
 
 check: .venv/.installed  ## format, lint, types, import contracts, tests and docs examples
-	$(BIN)/ruff format --check src tests examples
-	$(BIN)/ruff check src tests examples
+	$(BIN)/ruff format --check src tests examples benchmarks docs
+	$(BIN)/ruff check src tests examples benchmarks docs
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q
+
+bench-faults: .venv/.installed  ## plant every fault in turn: is its own step the first red one?
+	$(BIN)/python benchmarks/faults.py
 
 readme: .venv/.installed  ## generate the reports shown in the README
 	$(BIN)/python docs/generate.py

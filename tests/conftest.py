@@ -1,13 +1,8 @@
 """What the tests share: the package `toy`, and its recordings, made once."""
 
 import sys
-from pathlib import Path
 
 import pytest
-
-TESTS = Path(__file__).resolve().parent
-if str(TESTS) not in sys.path:
-    sys.path.insert(0, str(TESTS))
 
 from toy.recorded import record_both
 

@@ -17,7 +17,9 @@ PAIRS = SHAPES.flatmap(
 )
 INTEGERS = st.sampled_from(["int64", "int8", "uint8", "uint64", "bool"]).flatmap(
     lambda dtype: SHAPES.flatmap(
-        lambda shape: st.tuples(*[npst.arrays(dtype, shape, elements=npst.from_dtype(np.dtype(dtype)))] * 2)
+        lambda shape: st.tuples(
+            *[npst.arrays(dtype, shape, elements=npst.from_dtype(np.dtype(dtype)))] * 2
+        )
     )
 )
 ANY = npst.arrays(np.float64, SHAPES, elements=st.floats())

@@ -14,6 +14,7 @@ import pytest
 
 from modelparity import Case, Fault
 from modelparity.adapters import REQUIRED
+from modelparity.errors import InputError
 from modelparity.record import FUNCTIONS
 from modelparity.steps import STEPS
 
@@ -29,11 +30,16 @@ def read(name: str) -> str:
     return (DOCS / name).read_text(encoding="utf-8")
 
 
-def steps_faults():
-    spec = importlib.util.spec_from_file_location("steps_faults", DOCS / "steps_faults.py")
+def script(name: str):
+    """A script of docs/ as a module."""
+    spec = importlib.util.spec_from_file_location(name, DOCS / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def steps_faults():
+    return script("steps_faults")
 
 
 @dataclass(frozen=True)
@@ -244,7 +250,151 @@ def test_the_steps_name_the_planted_faults_of_jointbert():
     assert page == steps_faults().with_faults(page, faults), "run python docs/steps_faults.py"
 
 
-@pytest.mark.parametrize("page", sorted(DOCS.rglob("*.md")), ids=lambda page: page.stem)
+PAGES = [*sorted(DOCS.rglob("*.md")), ROOT / "README.md", ROOT / "ARCHITECTURE.md"]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_links_of_a_page_lead_to_files(page):
     for target in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
         assert "://" in target or (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+SHELL = re.compile(r"```sh\n(.*?)```", re.DOTALL)
+
+
+def reports(place: Path, name: str, report) -> Path:
+    """The reports of a run, as `generate.py` reads them."""
+    from modelparity.report import write_all
+
+    write_all(report, place / name)
+    return place / name
+
+
+@pytest.fixture
+def generate(tmp_path, monkeypatch):
+    """docs/generate.py, which writes the whole record to a directory of the test's own."""
+    module = script("generate")
+    monkeypatch.setattr(module, "RECORD", tmp_path / "record.md")
+    return module
+
+
+@pytest.fixture
+def aligned_run(tmp_path, monkeypatch) -> Path:
+    monkeypatch.syspath_prepend(ROOT / "tests" / "report")
+    example = importlib.import_module("example")
+    return reports(tmp_path, "aligned", example.passing())
+
+
+def test_the_readmes_failing_report_has_the_generated_form(generate):
+    shown = generate.block(README, "failing")
+    fence, command, *lines, end = shown.splitlines()
+    assert (fence, end) == ("```console", "```")
+    assert command == f"$ modelparity run jointbert --fault {generate.FAULT}"
+    printed = "\n".join(lines) + "\nreports: out/jointbert/report.html, report.json\n"
+    assert generate.failing(printed) == shown
+
+
+def test_the_readmes_failing_report_is_of_a_fault_of_step_1(generate):
+    from jointbert.faults import FAULTS
+
+    assert {f.name: f.step for f in FAULTS}[generate.FAULT] == 1
+    assert re.search(r"(?m)^ 1  forward +DIVERGED ", generate.block(README, "failing"))
+
+
+def test_further_red_steps_are_left_out_of_the_failing_report(generate):
+    golden = (ROOT / "tests" / "report" / "golden" / "failing.txt").read_text(encoding="utf-8")
+    shown = generate.failing(golden)
+    assert " 1  forward: DIVERGED" in shown
+    assert " 7  backward: DIVERGED" not in shown
+    assert shown.count("[...]") == 1
+    assert golden.strip().splitlines()[-1] in shown
+
+
+def test_the_readmes_record_has_the_generated_form(generate):
+    head, rule, *rows = generate.block(README, "record").splitlines()
+    assert head == f"| {' | '.join(generate.HEAD)} |"
+    assert rule.count("---") == len(generate.HEAD)
+    titles = [row.split(" | ")[0].strip("| ") for row in rows]
+    assert [t for t in titles if t] == [f"{s.NUMBER} {s.TITLE}" for s in STEPS]
+    assert all(row.count(" | ") == len(generate.HEAD) - 1 for row in rows)
+
+
+def test_generating_twice_from_one_report_changes_nothing(generate, aligned_run):
+    once = generate.write_record(aligned_run, README)
+    whole = generate.RECORD.read_text(encoding="utf-8")
+    assert generate.write_record(aligned_run, once) == once
+    assert generate.RECORD.read_text(encoding="utf-8") == whole
+
+
+def test_the_generated_record_shows_published_figures_beside_ours(generate, aligned_run):
+    page = generate.write_record(aligned_run, README)
+    rows = generate.block(page, "record").splitlines()
+    assert any("`pooled_output` | 3.24e-07 | 2.7e-07 | 5.2e-16 | aligned" in row for row in rows)
+    assert any(row.startswith("| 4 optimizer |  | no figure: *see 7* |") for row in rows)
+    assert "## 10. Model training alignment" in generate.RECORD.read_text(encoding="utf-8")
+
+
+def test_a_record_is_not_made_of_a_planted_fault(generate, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "tests" / "report")
+    example = importlib.import_module("example")
+    place = reports(tmp_path, "failing", example.failing())
+    with pytest.raises(InputError, match="planted fault"):
+        generate.write_record(place, README)
+    assert not generate.RECORD.exists()
+
+
+def test_a_page_without_the_block_is_refused(generate):
+    with pytest.raises(InputError, match="begin record"):
+        generate.with_block("# A page\n", "record", "text")
+
+
+def test_every_command_of_the_readme_is_one_of_ours():
+    """Parsed, not run: the quickstart's tests run what can be run."""
+    from modelparity.cli import _parser
+
+    lines = [line for block in SHELL.findall(README) for line in block.splitlines()]
+    words = [line.split() for line in lines]
+    own = [line[1:] for line in words if line[0] == "modelparity"]
+    targets = [line[1] for line in words if line[0] == "make"]
+    assert len(own) + len(targets) >= 4
+    for arguments in own:
+        _parser().parse_args(arguments)
+    made = re.findall(r"(?m)^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"))
+    assert set(targets) <= set(made)
+
+
+def test_the_case_in_the_readme_is_a_case():
+    scope: dict[str, Case] = {}
+    [block] = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    exec(compile(block, "README.md", "exec"), scope)
+    assert isinstance(scope["CASE"], Case)
+
+
+def test_the_readmes_side_has_functions_of_a_side():
+    side = README.partition("# mine/original.py")[2].partition("```")[0]
+    assert set(re.findall(r"def (\w+)\(", side)) <= set(FUNCTIONS)
+
+
+def test_every_setting_of_jointbert_is_documented_with_its_default():
+    from jointbert.case import SETTINGS
+
+    table = read("jointbert.md").partition("## Settings")[2].partition("\n## ")[0]
+    rows = re.findall(r"(?m)^\| `(\w+)` \| `(.*?)` \|", table)
+    assert dict(rows) == {name: json.dumps(value) for name, value in SETTINGS.items()}
+
+
+def test_the_faults_named_in_jointberts_page_can_be_planted():
+    from jointbert.faults import FAULTS
+
+    named = set(re.findall(r"`([a-z]+(?:-[a-z0-9]+)+)`", read("jointbert.md")))
+    assert named
+    assert named <= {fault.name for fault in FAULTS}
+
+
+@pytest.mark.parametrize(("step", "key"), [(1, "pooled_output"), (3, "loss"), (7, "backward")])
+def test_jointberts_page_quotes_the_figures_that_were_published(step, key):
+    from jointbert.case import CASE
+
+    [row] = re.findall(rf"(?m)^\| {step} .*$", read("jointbert.md"))
+    assert f"{float(CASE.published[step][key]):.1e}" in row

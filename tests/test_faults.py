@@ -1,12 +1,12 @@
 """Every wrong port of the toy is caught by its own step, and none is caught by an earlier one."""
 
 import pytest
-from toy.recorded import record_side
-from toy.faults import FAULTS
 
 from modelparity import Outcome, check
 from modelparity.check import ALL_STEPS
 from modelparity.steps import STEPS
+from toy.faults import FAULTS
+from toy.recorded import record_side
 
 WRONG = [fault for fault in FAULTS if not fault.equivalent]
 EQUIVALENT = [fault for fault in FAULTS if fault.equivalent]

@@ -98,7 +98,7 @@ def test_noise_counts_what_is_not_finite_on_any_of_its_arrays(side, expected):
     arrays[side][1] = np.nan
     found = judge.noise("it", **arrays)
     assert found.outcome is expected
-    assert found.message.startswith("1 elements are NaN or infinite")
+    assert found.message.startswith("1 element is NaN or infinite")
 
 
 @rules
@@ -212,19 +212,38 @@ def test_a_floor_excuses_what_vanishes_mathematically(floor, expected):
 
 
 @given(st.lists(ARRAYS, max_size=5))
-def test_the_floor_of_a_group_is_a_share_of_its_median(arrays):
-    floor = judge.group_scale([*arrays, *([np.array([np.nan])] if arrays else [])])
+def test_the_scale_of_a_group_is_the_median_of_its_finite_tensors(arrays):
+    found = judge.group_scale([*arrays, *([np.array([np.nan])] if arrays else [])])
     scales = sorted(float(np.sqrt(np.mean(a**2))) for a in arrays)
-    assert floor == pytest.approx(np.median(scales) if scales else 0.0)
+    assert found == pytest.approx(np.median(scales) if scales else 0.0)
+
+
+@pytest.mark.parametrize(("rounding", "expected"), [(1e-6, ALIGNED), (judge.ULP32, DIVERGED)])
+def test_a_tensor_that_the_reference_rounds_well_by_luck_is_granted_its_groups_rounding(
+    rounding, expected
+):
+    truth = np.full(4, 2.0)
+    candidate = (truth * (1.0 + 5e-6)).astype(np.float32)
+    arrays = {"candidate": candidate, "reference": truth.astype(np.float32), "truth": truth}
+    assert judge.noise("it", **arrays, relative=rounding).outcome is expected
+
+
+def test_the_rounding_of_a_group_is_the_median_of_its_tensors():
+    truth = np.full(4, 2.0)
+    pairs = [((truth * (1.0 + gap)), truth) for gap in (0.0, 3e-6, 1.0)]
+    assert judge.group_rounding(pairs) == pytest.approx(3e-6)
+
+
+@pytest.mark.parametrize("pairs", [[], [(np.zeros(3), np.zeros(3))], [(np.ones(2), np.ones(3))]])
+def test_a_group_that_shows_no_rounding_is_granted_one_ulp(pairs):
+    assert judge.group_rounding(pairs) == judge.ULP32
 
 
 @pytest.mark.parametrize(("factor", "expected"), [(9.9, ALIGNED), (10.1, DIVERGED)])
 @pytest.mark.parametrize("own", [1e-6, 1e-3])
 def test_noise_may_be_ten_times_the_references_own(own, factor, expected):
     truth = np.full(100, 2.0)
-    found = judge.noise(
-        "it", candidate=truth + factor * own, reference=truth + own, truth=truth
-    )
+    found = judge.noise("it", candidate=truth + factor * own, reference=truth + own, truth=truth)
     assert found.outcome is expected
 
 

@@ -2,7 +2,7 @@
 
 from modelparity.check import check
 from modelparity.errors import InputError, ParityError, UsageError
-from modelparity.model import Case, Fault, Outcome, Report, Rule, Tolerance, Verdict
+from modelparity.model import Case, Fault, Outcome, Report, Rule, Setting, Tolerance, Verdict
 
 __all__ = [
     "Case",
@@ -12,6 +12,7 @@ __all__ = [
     "ParityError",
     "Report",
     "Rule",
+    "Setting",
     "Tolerance",
     "UsageError",
     "Verdict",

@@ -3,10 +3,11 @@
 import importlib
 import os
 import sys
+import traceback
 from collections.abc import Mapping
 from pathlib import Path
 
-from modelparity.errors import UsageError
+from modelparity.errors import ParityError, UsageError
 from modelparity.model import Case, Fault, Setting
 
 
@@ -44,13 +45,20 @@ def _attribute(module: str, attribute: str, what: str) -> object:
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
     try:
-        return getattr(importlib.import_module(module), attribute)
+        found = importlib.import_module(module)
     except ModuleNotFoundError as error:
         raise UsageError(f"{what}: there is no module {error.name}") from None
-    except ImportError as error:
-        raise UsageError(f"{what}: {error}") from None
-    except AttributeError:
-        raise UsageError(f"{what}: module {module} has no {attribute}") from None
+    except (Exception, SystemExit) as error:
+        raise UsageError(f"{what}: module {module} cannot be imported: {_told(error)}") from None
+    if not hasattr(found, attribute):
+        raise UsageError(f"{what}: module {module} has no {attribute}")
+    return getattr(found, attribute)
+
+
+def _told(error: BaseException) -> str:
+    """What was raised, and where."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{type(error).__name__}: {error} ({Path(frames[-1].filename).name}:{frames[-1].lineno})"
 
 
 def resolve_settings(case: Case, changes: Mapping[str, str], directory: Path) -> dict[str, Setting]:
@@ -65,7 +73,14 @@ def resolve_settings(case: Case, changes: Mapping[str, str], directory: Path) ->
             known = ", ".join(settings)
             raise UsageError(f"--set {key}: case {case.name} has no such setting; it has {known}")
         settings[key] = _parse(key, text, settings[key])
-    return settings if case.prepare is None else case.prepare(settings, directory)
+    if case.prepare is None:
+        return settings
+    try:
+        return case.prepare(settings, directory)
+    except ParityError:
+        raise
+    except Exception as error:
+        raise UsageError(f"case {case.name}: its prepare() failed: {_told(error)}") from None
 
 
 def _parse(key: str, text: str, default: Setting) -> Setting:

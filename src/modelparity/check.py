@@ -1,7 +1,7 @@
 """Two sets of recordings -> Report. Imports no framework and no case."""
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -34,17 +34,27 @@ def check(
             verdicts.append(_with_origin(_judge(reference, candidate, step, models), verdicts))
     sides = {"reference": _read(reference, START), "candidate": _read(candidate, START)}
     manifests = {side: r.manifest if isinstance(r, Recording) else {} for side, r in sides.items()}
-    presentation = manifests["reference"].get("presentation", {})
+    presentation = _mapping(manifests["reference"].get("presentation"))
     return Report(
         case=str(manifests["reference"].get("case", "")),
         outcome=overall(verdicts),
         verdicts=tuple(verdicts),
         manifests={side: _summary(manifest) for side, manifest in manifests.items()},
-        settings=dict(manifests["reference"].get("settings", {})),
-        aliases=presentation.get("aliases", {}),
-        published={int(k): v for k, v in presentation.get("published", {}).items()},
+        settings=_mapping(manifests["reference"].get("settings")),
+        aliases=_per_step(presentation.get("aliases"), dict),
+        published=_per_step(presentation.get("published"), dict | str),
         fault=fault,
     )
+
+
+def _mapping(value: object) -> dict[str, Any]:
+    """What a report shows of a manifest; what was edited into something else is left out."""
+    return value if isinstance(value, dict) else {}
+
+
+def _per_step(labels: object, kind: Any) -> dict[int, Any]:
+    """Labels by step's number. They only name what was judged: what does not fit is left out."""
+    return {int(k): v for k, v in _mapping(labels).items() if k.isdecimal() and isinstance(v, kind)}
 
 
 def overall(verdicts: list[Verdict]) -> Outcome:
@@ -68,10 +78,15 @@ def _read(directory: Path, step: ModuleType) -> Recording | str:
         return str(error)
 
 
-def _pair(
-    reference: Path, candidate: Path, step: ModuleType
-) -> tuple[Recording, Recording] | list[Finding]:
-    """Both recordings of a step, or why they cannot be judged."""
+@dataclass(frozen=True)
+class _Pair:
+    """What there is of a step on both sides, and why it cannot be judged, if so."""
+
+    recordings: tuple[Recording, ...]
+    findings: tuple[Finding, ...]
+
+
+def _pair(reference: Path, candidate: Path, step: ModuleType) -> _Pair:
     findings, recordings = [], []
     for side, directory in (("reference", reference), ("candidate", candidate)):
         recording = _read(directory, step)
@@ -79,11 +94,9 @@ def _pair(
             findings.append(judge.inconclusive(f"{side} recording", recording))
         else:
             recordings.append(recording)
-    if findings:
-        return findings
-    ours, theirs = recordings
-    findings = _disagreements(ours, theirs, reference, step)
-    return findings or (ours, theirs)
+    if not findings:
+        findings = _disagreements(recordings[0], recordings[1], reference, step)
+    return _Pair(tuple(recordings), tuple(findings))
 
 
 def _disagreements(
@@ -103,7 +116,7 @@ def _disagreements(
             findings.append(judge.inconclusive("", text))
         arrays = manifest.get("arrays")
         if not isinstance(arrays, dict) or len(arrays) != manifest.get("count"):
-            text = f"{manifest.get('count')} arrays were recorded, another number is listed"
+            text = f"its count says {manifest.get('count')}, but another number is listed"
             findings.append(judge.inconclusive(f"{side} manifest field arrays", text))
     for name in SHARED_FIELDS:
         findings += _unequal(name, ours.manifest.get(name), theirs.manifest.get(name))
@@ -113,7 +126,8 @@ def _disagreements(
         if source is None or source.identity() != identity:
             text = f"the candidate was given another recording of {name} than this reference's"
             findings.append(judge.inconclusive(f"candidate manifest field given.{name}", text))
-    shared = set(ours.manifest.get("functions", ())) & set(theirs.manifest.get("functions", ()))
+    ran = [side.manifest.get("functions") for side in (ours, theirs)]
+    shared = set.intersection(*(set(names) if isinstance(names, list) else set() for names in ran))
     if shared:
         names = ", ".join(sorted(name.rpartition(":")[0] for name in shared)[:3])
         text = f"shared code: both sides run {names}, so equal results prove nothing about it"
@@ -146,30 +160,28 @@ def _unequal(name: str, ours: object, theirs: object) -> list[Finding]:
     return [judge.inconclusive(f"manifest field {name}", text)]
 
 
-def _judge(
-    reference: Path,
-    candidate: Path,
-    step: ModuleType,
-    models: tuple[Recording, Recording] | list[Finding],
-) -> Verdict:
-    recordings = _pair(reference, candidate, step)
-    findings = [part for part in (models, recordings) if isinstance(part, list)]
-    if isinstance(models, list) or isinstance(recordings, list):
-        return judge.conclude(step.NUMBER, step.TITLE, findings[-1])
-    evidence = Evidence(*recordings, *models, *_terms(recordings[0]))
+def _judge(reference: Path, candidate: Path, step: ModuleType, models: _Pair) -> Verdict:
+    pair = _pair(reference, candidate, step)
+    everything = [*pair.recordings, *models.recordings]
+    doubts = [*models.findings, *pair.findings]
+    if doubts:
+        return judge.conclude(step.NUMBER, step.TITLE, [*_broken(everything), *doubts])
+    (ours, theirs), (our_model, their_model) = pair.recordings, models.recordings
     try:
+        evidence = Evidence(ours, theirs, our_model, their_model, *_terms(ours))
         verdict: Verdict = step.judge_step(evidence)
     except InputError as error:
         verdict = judge.conclude(step.NUMBER, step.TITLE, [judge.inconclusive("", str(error))])
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         text = f"the recordings do not fit together: {type(error).__name__}: {error}"
-        verdict = judge.conclude(step.NUMBER, step.TITLE, [judge.inconclusive("", text)])
-    return _sealed(verdict, [*recordings, *models])
+        doubts = [*_broken(everything), judge.inconclusive("", text)]
+        return judge.conclude(step.NUMBER, step.TITLE, doubts)
+    return _sealed(verdict, _broken(everything))
 
 
-def _sealed(verdict: Verdict, recordings: list[Recording]) -> Verdict:
-    """An aligned verdict stands only on recordings that are as they were finished."""
-    broken = [
+def _broken(recordings: Sequence[Recording]) -> list[Finding]:
+    """Whatever is not as it was when its recording was finished."""
+    return [
         judge.inconclusive(
             f"{r.manifest.get('side')} {r.directory.name}, {what}",
             "it is not as it was when the recording was finished",
@@ -178,10 +190,14 @@ def _sealed(verdict: Verdict, recordings: list[Recording]) -> Verdict:
         for r in recordings
         for what in broken_seals(r)
     ]
+
+
+def _sealed(verdict: Verdict, broken: Sequence[Finding]) -> Verdict:
+    """An aligned verdict stands only on recordings that are as they were finished."""
     if not broken:
         return verdict
     findings = (*verdict.findings, *broken)
-    if verdict.outcome is Outcome.DIVERGED:
+    if verdict.outcome is not Outcome.ALIGNED:
         return replace(verdict, findings=findings)
     reason = f"{broken[0].name}: {broken[0].message}"
     return replace(verdict, outcome=Outcome.INCONCLUSIVE, reason=reason, findings=findings)

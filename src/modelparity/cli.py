@@ -4,38 +4,72 @@ Exit codes: 0 aligned, 1 diverged, 2 usage or unreadable input, 3 inconclusive.
 """
 
 import argparse
+import io
 import json
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from modelparity.cases import load_case, load_fault, load_faults
 from modelparity.check import ALL_STEPS, check
 from modelparity.errors import ParityError, UsageError
 from modelparity.model import Outcome, Report
+from modelparity.record import replaceable
 from modelparity.report import write_all
-from modelparity.report.terminal import Progress, ladder
-from modelparity.run import SideOrder, record_side
+from modelparity.report.terminal import Progress, abandon, ladder
+from modelparity.report.text import clean
+from modelparity.run import SideOrder, look, record_side
 
 EXIT = {Outcome.ALIGNED: 0, Outcome.DIVERGED: 1, Outcome.INCONCLUSIVE: 3}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    options = _parser().parse_args(arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # where a terminal lacks a character, its number
+        sys.stdout.reconfigure(errors="backslashreplace")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
+        options = _parser().parse_args(arguments)
         code: int = options.command(options)
     except ParityError as error:
-        print(f"modelparity: {error}", file=sys.stderr)
+        _complain(str(error))
+        return 2
+    except OSError as error:
+        what = f"{error.filename}: " if error.filename else ""
+        _complain(f"{what}{error.strerror or error}")
         return 2
     except KeyboardInterrupt:
-        print("modelparity: interrupted; nothing half-written is left", file=sys.stderr)
+        _complain("interrupted; nothing half-written is left")
         return 130
     return code
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser that complains in one line, as every other command does."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message}; see {self.prog} --help")
+
+
+def _say(text: str) -> None:
+    """Print. A reader that closed the pipe has seen enough; the exit code still says the rest."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        abandon(sys.stdout)
+
+
+def _complain(text: str) -> None:
+    try:
+        print(f"modelparity: {clean(text)}", file=sys.stderr, flush=True)
+    except OSError:
+        abandon(sys.stderr)
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="modelparity", description="Prove that a port computes what its original computes."
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -114,16 +148,21 @@ def _run(options: argparse.Namespace) -> int:
         changes=tuple(options.changes),
     )
     for order in (reference, candidate):
-        record_side(order, progress.update)
-    progress.update("judging", 0, 1)
-    report = check(reference.out, candidate.out, steps=steps, fault=options.fault)
-    progress.close()
+        replaceable(order.out, order.given)
+    look(candidate)  # a reference takes long to record: too long to find out then
+    try:
+        for order in (reference, candidate):
+            record_side(order, progress.update)
+        progress.update("judging", 0, 1)
+        report = check(reference.out, candidate.out, steps=steps, fault=options.fault)
+    finally:
+        progress.close()
     return _finish(report, out, options.language)
 
 
 def _record(options: argparse.Namespace) -> int:
-    if options.side == "candidate" and options.given is None:
-        raise UsageError("record --side candidate: needs --given REFERENCE_DIR")
+    if (options.side == "candidate") != (options.given is not None):
+        raise UsageError("record: --given REFERENCE_DIR goes with --side candidate, and only there")
     _check_changes(options.changes)
     case = load_case(options.case)
     if options.fault:
@@ -140,9 +179,11 @@ def _record(options: argparse.Namespace) -> int:
         fault=options.fault,
         changes=tuple(options.changes),
     )
-    record_side(order, progress.update)
-    progress.close()
-    print(f"recorded the {options.side} side in {options.out}")
+    try:
+        record_side(order, progress.update)
+    finally:
+        progress.close()
+    _say(f"recorded the {options.side} side in {options.out}")
     return 0
 
 
@@ -152,10 +193,11 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _finish(report: Report, out: Path | None, language: str) -> int:
-    print(ladder(report, colour=sys.stdout.isatty()))
     if out is not None:
         write_all(report, out, language=language)
-        print(f"reports: {out / 'report.html'}, report.json, report.md, junit.xml, alignment.md")
+    _say(ladder(report, colour=sys.stdout.isatty()))
+    if out is not None:
+        _say(f"reports: {out / 'report.html'}, report.json, report.md, junit.xml, alignment.md")
     return EXIT[report.outcome]
 
 
@@ -164,11 +206,11 @@ def _faults(options: argparse.Namespace) -> int:
     fields = ("name", "step", "site", "cause", "equivalent")
     rows = [{field: getattr(fault, field) for field in fields} for fault in faults]
     if options.json:
-        print(json.dumps(rows, indent=1, ensure_ascii=False))
+        _say(json.dumps(rows, indent=1, ensure_ascii=False))
         return 0
     for row in rows:
         place = f"step {row['step']:>2}" if not row["equivalent"] else "no step"
-        print(f"{place}  {row['name']}\n         {row['site']}: {row['cause']}")
+        _say(f"{place}  {row['name']}\n         {row['site']}: {row['cause']}")
     return 0
 
 

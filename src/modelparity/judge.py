@@ -28,6 +28,19 @@ def group_scale(arrays: Iterable[Array]) -> float:
     return float(np.median(scales)) if scales else 0.0
 
 
+def group_rounding(pairs: Iterable[tuple[Array, Array]], floor: float = 0.0) -> float:
+    """The median relative distance of a group's float32 from its float64, at least one ulp.
+
+    pairs  (float32, float64). A small tensor may lie near the truth by chance; its group does not.
+    """
+    gaps = [
+        rms(own.astype(np.float64) - truth) / max(rms(truth), floor)
+        for own, truth in pairs
+        if own.shape == truth.shape and max(rms(truth), floor) > 0.0
+    ]
+    return max(ULP32, float(np.median([gap for gap in gaps if np.isfinite(gap)] or [0.0])))
+
+
 def _unfit(name: str, rule: str, candidate: Array, reference: Array) -> Finding | None:
     """What makes two arrays incomparable, before any value is looked at."""
 
@@ -49,19 +62,20 @@ def _unfit(name: str, rule: str, candidate: Array, reference: Array) -> Finding 
 def _nonfinite(name: str, rule: str, diff: Diff, candidate: Array, reference: Array) -> Finding:
     same = np.array_equal(candidate, reference, equal_nan=True)
     outcome = Outcome.INCONCLUSIVE if same else Outcome.DIVERGED
-    message = f"{diff.nonfinite} elements are NaN or infinite" + (" on both sides" if same else "")
+    what = "1 element is" if diff.nonfinite == 1 else f"{diff.nonfinite} elements are"
+    message = f"{what} NaN or infinite" + (" on both sides" if same else "")
     return Finding(name, rule, outcome, message, ratio=np.inf, diff=diff)
 
 
 def _within(name: str, rule: str, ratio: float, diff: Diff, limit: str, hint: str = "") -> Finding:
     outcome = Outcome.ALIGNED if ratio <= 1.0 else Outcome.DIVERGED
-    message = "" if outcome is Outcome.ALIGNED else f"{limit}; worst at {_place(diff)}"
+    message = "" if outcome is Outcome.ALIGNED else f"{limit}; {_place(diff)}"
     return Finding(name, rule, outcome, message, "" if not message else hint, ratio, diff)
 
 
 def _place(diff: Diff) -> str:
-    index = ", ".join(map(str, diff.worst))
-    return f"({index}): {diff.candidate_value:.9g} against {diff.reference_value:.9g}"
+    values = f"{diff.candidate_value:.9g} against {diff.reference_value:.9g}"
+    return f"worst at ({', '.join(map(str, diff.worst))}): {values}" if diff.worst else values
 
 
 def exact(name: str, *, candidate: Array, reference: Array) -> Finding:
@@ -117,15 +131,18 @@ def noise(
     reference: Array,
     truth: Array,
     floor: float = 0.0,
-    condition: float = 1.0,
+    relative: float = ULP32,
+    softened: bool = False,
 ) -> Finding:
     """The candidate's float32 lies as near to the float64 reference as the reference's own.
 
-    candidate, reference  float32 runs (or, for a module that computes in hard-coded float32, the
-    candidate's float64 run); truth  the reference's float64 run; condition  how many float32 ulps
-    of the result one ulp of a coefficient is worth.
+    candidate, reference  float32 runs; truth  the reference's float64 run; relative  the least
+    rounding that is granted, as a share of the scale; softened  the candidate's is a float64 run
+    with a module that computes in hard-coded float32, and may have either dtype.
     """
-    unfit = _unfit(name, "noise", candidate.astype(np.float64), truth.astype(np.float64))
+    faced = truth if softened and candidate.dtype == truth.dtype else reference
+    unfit = _unfit(name, "noise", candidate, faced)
+    unfit = unfit or _unfit(name, "noise", candidate.astype(truth.dtype), truth)
     if unfit:
         return unfit
     diff = measure(candidate=candidate, reference=truth)
@@ -133,7 +150,7 @@ def noise(
     if diff.nonfinite or own.nonfinite:
         found = diff if diff.nonfinite else own
         return _nonfinite(name, "noise", found, candidate, reference)
-    allowed = NOISE_FACTOR * max(own.rms, condition * ULP32 * max(diff.reference_rms, floor))
+    allowed = NOISE_FACTOR * max(own.rms, relative * max(diff.reference_rms, floor))
     limit = f"rms {diff.rms:.2g} where {allowed:.2g}, ten times the reference's own, is allowed"
     return _within(name, "noise", _ratio(diff.rms, allowed), diff, limit)
 
@@ -244,7 +261,7 @@ def facts(
 def _fact(name: str, same: bool, candidate: object, reference: object) -> Finding:
     if same:
         return Finding(name, "exact", Outcome.ALIGNED)
-    message = f"{candidate} against {reference}"
+    message = f"{candidate} on the candidate, {reference} on the reference"
     return Finding(name, "exact", Outcome.DIVERGED, message, ratio=np.inf)
 
 
@@ -271,7 +288,9 @@ def conclude(
         reason = "nothing was compared" if not findings else _because(doubtful[0])
     else:
         outcome = Outcome.ALIGNED
-        reason = f"{len(findings):,} comparisons within their limits"
+        one = len(findings) == 1
+        reason = f"{len(findings):,} comparison{'' if one else 's'} within "
+        reason += "its limit" if one else "their limits"
     return Verdict(number, name, outcome, reason, tuple(findings), **evidence)
 
 

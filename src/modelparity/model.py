@@ -105,13 +105,6 @@ class Verdict:
     series: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     details: Mapping[str, object] = field(default_factory=dict)
 
-    @property
-    def worst(self) -> Finding | None:
-        """The finding that lies furthest beyond (or nearest to) its allowance."""
-        order = {Outcome.DIVERGED: 2, Outcome.INCONCLUSIVE: 1, Outcome.ALIGNED: 0}
-        measured = [f for f in self.findings if f.diff is not None] or list(self.findings)
-        return max(measured, key=lambda f: (order[f.outcome], f.ratio), default=None)
-
 
 @dataclass(frozen=True)
 class Fault:
@@ -144,7 +137,11 @@ class Case:
     shared                 modules whose code both sides may run, because no step puts them on trial
     prepare                (settings, directory) -> settings: checks them, writes embedded inputs
     faults                 `module:attribute` of the planted faults
-    aliases, published     names and figures of an older record, for alignment.md
+    aliases                per step, {name of ours: the key an older record gives it}. A name is a
+                           key of the verdict's `means`; one with `*` covers every compared array
+                           that it matches, as one mean over all their elements
+    published              per step, what that record published: {its key: its figure}, or words
+                           where it gives no figure; alignment.md shows it beside ours
     """
 
     name: str
@@ -160,8 +157,8 @@ class Case:
     shared: tuple[str, ...] = ()
     prepare: Callable[[dict[str, Setting], Path], dict[str, Setting]] | None = None
     faults: str = ""
-    aliases: Mapping[str, str] = field(default_factory=dict)
-    published: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
+    aliases: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
+    published: Mapping[int, Mapping[str, str] | str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -173,6 +170,6 @@ class Report:
     verdicts: tuple[Verdict, ...]
     manifests: Mapping[str, Mapping[str, object]]
     settings: Mapping[str, Setting]
-    aliases: Mapping[str, str] = field(default_factory=dict)
-    published: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
+    aliases: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
+    published: Mapping[int, Mapping[str, str] | str] = field(default_factory=dict)
     fault: str = ""

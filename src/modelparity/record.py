@@ -1,30 +1,32 @@
 """In a side's own process: side + adapter -> its recordings.
 
 Started as `python -m modelparity.record` by the command line; imports the side, and through it a
-framework. Progress goes to standard output as one JSON object a line.
+framework. What it says goes to standard output as one JSON object a line; what a side prints goes
+to standard error.
 """
 
 import argparse
 import importlib
 import json
 import os
-import shutil
 import sys
+import tempfile
 import traceback
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from types import CodeType, FrameType, MappingProxyType, ModuleType
-from typing import Any, cast
+from types import MappingProxyType, ModuleType
+from typing import Any, TextIO, cast
 
 from modelparity.adapters import REQUIRED, Adapter
 from modelparity.cases import load_case, load_fault, resolve_settings
-from modelparity.errors import InputError, ParityError, UsageError
+from modelparity.errors import InputError, ParityError, UnreachableDropout, UsageError
 from modelparity.model import Case, Fault
 from modelparity.recording import Writer, digest, tree_digest
 from modelparity.steps import START, STEPS
 from modelparity.steps.recorder import MissingFunction, NotGiven, Recorder
+from modelparity.unfinished import leaving_nothing, put_in_place, unfinished
+from modelparity.witness import Witness, is_library, is_own
 
 FUNCTIONS = (
     "build_model",
@@ -49,20 +51,25 @@ def record(
     changes: Mapping[str, str],
     fault: Fault | None = None,
     progress: Callable[[str, int, int], None] = lambda text, done, total: None,
+    partial: Path | None = None,
 ) -> None:
     """Record the requested steps of one side into `out`, which appears only when all is written.
 
+    `partial` is where it is written until then. `progress` hears of each step as it begins, with
+    two zeros, then of the parts done and their number.
     Raises UsageError or InputError for a side, setting or input that cannot be used, and for an
     `out` that holds anything but recordings.
     """
-    _replaceable(out, given)
+    replaceable(out, given)
+    if given is not None and not any(given.glob("*/manifest.json")):
+        raise InputError(f"{given}: there are no recordings in it; name the reference's")
     out = out.resolve()
-    partial = out.with_name(f".{out.name}.partial-{os.getpid()}")
-    try:
-        partial.mkdir(parents=True)
-    except OSError as error:
-        raise InputError(f"{out.parent}: cannot be written to: {error.strerror}") from None
-    try:
+    partial = partial or unfinished(out)
+    with leaving_nothing(partial):
+        try:
+            partial.mkdir(parents=True)
+        except OSError as error:
+            raise InputError(f"{out.parent}: cannot be written to: {error.strerror}") from None
         settings = resolve_settings(case, changes, partial / "inputs")
         functions, adapter = _load_side(module, fault)
         environment = {
@@ -81,18 +88,14 @@ def record(
             writer=None,  # type: ignore[arg-type]  # each step gets its own
             progress=progress,
         )
-        trace = _Trace(case, module)
-        wanted = [START] + [step for step in STEPS if step.NUMBER in steps]
-        for step in wanted:
-            _record_step(recorder, step, header, trace)
-        if out.exists():
-            shutil.rmtree(out)
-        partial.rename(out)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        witness = Witness((case.reference, case.candidate, module), case.shared)
+        for step in [START] + [step for step in STEPS if step.NUMBER in steps]:
+            progress(f"recording {step.NAME}", 0, 0)
+            _record_step(recorder, step, header, witness)
+        put_in_place(partial, out)
 
 
-def _replaceable(out: Path, given: Path | None) -> None:
+def replaceable(out: Path, given: Path | None) -> None:
     """Recording replaces `out`: UsageError where that would destroy anything else."""
     if not out.exists():
         return
@@ -106,22 +109,20 @@ def _replaceable(out: Path, given: Path | None) -> None:
 
 
 def _record_step(
-    recorder: Recorder, step: ModuleType, header: Mapping[str, object], trace: "_Trace"
+    recorder: Recorder, step: ModuleType, header: Mapping[str, object], witness: Witness
 ) -> None:
     """Record one step; what the side cannot do makes it incomplete, with the reason."""
     recorder.writer = Writer(recorder.directory / step.NAME, {**header, "step": step.NAME})
     recorder.given_identities.clear()
     problem = ""
     try:
-        with trace.watching() as ran, recorder.adapter.precision("float32"):
+        with witness.watching() as ran, recorder.adapter.precision("float32"):
             step.record(recorder)
-    except (MissingFunction, NotGiven) as error:
+    except (MissingFunction, NotGiven, UnreachableDropout) as error:
         problem = str(error)
     except ParityError:
         raise
     except Exception as error:
-        if os.environ.get("MODELPARITY_TRACEBACK"):
-            traceback.print_exc()
         problem = f"the {recorder.role} side failed: {_in_short(error)}"
     recorder.writer.finish(
         given=dict(recorder.given_identities),
@@ -131,13 +132,25 @@ def _record_step(
     )
 
 
-def _in_short(error: Exception) -> str:
-    """One line: what was raised, and the innermost place outside the frameworks."""
+def _in_short(error: BaseException) -> str:
+    """One line: what was raised, and the innermost place in code of the user's.
+
+    All of it goes to standard error where MODELPARITY_TRACEBACK is set.
+    """
+    if os.environ.get("MODELPARITY_TRACEBACK"):
+        traceback.print_exception(error)
     frames = traceback.extract_tb(error.__traceback__)
-    own = [f for f in frames if "site-packages" not in f.filename]
-    last = (own or frames)[-1]
+    own = [f for f in frames if not (f.filename.startswith("<") or is_library(f.filename))]
+    own = [f for f in own if not is_own(f.filename)]
+    place = f" ({_shown(own[-1].filename)}:{own[-1].lineno}, in {own[-1].name})" if own else ""
     first_line = (str(error).strip().splitlines() or [""])[0]
-    return f"{type(error).__name__}: {first_line} ({Path(last.filename).name}:{last.lineno})"
+    return ": ".join(filter(None, (type(error).__name__, first_line))) + place
+
+
+def _shown(file: str) -> str:
+    """A file as seen from the current directory; by its name where it lies elsewhere."""
+    path = Path(file)
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else path.name
 
 
 def _header(
@@ -159,8 +172,10 @@ def _header(
             "shared": list(case.shared),
         },
         "presentation": {
-            "aliases": dict(case.aliases),
-            "published": {str(k): dict(v) for k, v in case.published.items()},
+            "aliases": {str(k): dict(v) for k, v in case.aliases.items()},
+            "published": {
+                str(k): v if isinstance(v, str) else dict(v) for k, v in case.published.items()
+            },
         },
         "environment": dict(environment),
         "rounding": digest(sorted(environment.items())),
@@ -168,72 +183,30 @@ def _header(
 
 
 def _load_side(module: str, fault: Fault | None) -> tuple[dict[str, Callable[..., Any]], Adapter]:
-    try:
-        side = importlib.import_module(module)
-        adapter = importlib.import_module(side.ADAPTER)
-    except AttributeError:
-        raise UsageError(
-            f"side {module}: it does not say its ADAPTER (see docs/sides.md)"
-        ) from None
-    except ImportError as error:
-        raise UsageError(f"side {module}: {error}; is its framework installed?") from None
+    side = _imported(f"side {module}", module)
+    name = getattr(side, "ADAPTER", None)
+    if not isinstance(name, str):
+        raise UsageError(f"side {module}: it does not say its ADAPTER (see docs/sides.md)")
+    adapter = _imported(f"adapter {name} of side {module}", name)
     lacking = [name for name in REQUIRED if not hasattr(adapter, name)]
     if lacking:
-        raise UsageError(f"adapter {adapter.__name__}: it lacks {', '.join(lacking)}")
+        raise UsageError(f"adapter {name}: it lacks {', '.join(lacking)}")
     functions = {name: getattr(side, name) for name in FUNCTIONS if hasattr(side, name)}
     if fault:
         functions.update(fault.override(MappingProxyType(dict(functions))))
     return functions, cast(Adapter, adapter)
 
 
-class _Trace:
-    """Notes which functions of the project run, so that shared code cannot pass unseen.
-
-    Code of installed packages and of Python itself does not count, unless it belongs to the same
-    top-level package as the side; nor does the ladder's own.
-    """
-
-    def __init__(self, case: Case, module: str) -> None:
-        self._own = {name.partition(".")[0] for name in (case.reference, case.candidate, module)}
-        self._own.discard("modelparity")
-        self._allowed = case.shared
-        self._seen: dict[CodeType, str | None] = {}
-        self._system = tuple({os.path.dirname(os.__file__), sys.prefix, sys.base_prefix})
-
-    @contextmanager
-    def watching(self) -> Iterator[set[str]]:
-        ran: set[str] = set()
-
-        def note(frame: FrameType, event: str, _argument: object) -> None:
-            if event == "call":
-                code = frame.f_code
-                name = self._seen.get(code, "")
-                if name == "":
-                    name = self._seen[code] = self._name(frame)
-                if name is not None:
-                    ran.add(name)
-
-        sys.setprofile(note)
-        try:
-            yield ran
-        finally:
-            sys.setprofile(None)
-
-    def _name(self, frame: FrameType) -> str | None:
-        module = str(frame.f_globals.get("__name__", ""))
-        top = module.partition(".")[0]
-        code = frame.f_code
-        if top in ("modelparity", "__main__") or code.co_filename.startswith("<"):
-            return None
-        if top not in self._own and code.co_filename.startswith(self._system):
-            return None
-        if any(module == name or module.startswith(f"{name}.") for name in self._allowed):
-            return None
-        qualified = getattr(code, "co_qualname", code.co_name)
-        return f"{module}:{qualified}:{code.co_firstlineno}"
+def _imported(what: str, module: str) -> ModuleType:
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        raise UsageError(f"{what}: there is no module {error.name}; is it installed?") from None
+    except (Exception, SystemExit) as error:
+        raise UsageError(f"{what}: it cannot be imported: {_in_short(error)}") from None
 
 
-def main(arguments: list[str] | None = None) -> int:
+def main(arguments: list[str] | None = None, channel: TextIO = sys.stdout) -> int:
     """The entry point of a side's process. Exit codes: 0 recorded, 2 cannot be used."""
     parser = argparse.ArgumentParser(prog="modelparity.record")
     parser.add_argument("case")
@@ -244,29 +217,60 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--steps", default="1,2,3,4,5,6,7,8,9,10")
     parser.add_argument("--fault", default="")
     parser.add_argument("--set", action="append", default=[], dest="changes")
+    parser.add_argument("--partial", type=Path)
+    parser.add_argument("--look", action="store_true", help="only load what is given")
     options = parser.parse_args(arguments)
+
+    def tell(**message: object) -> None:
+        print(json.dumps(message), file=channel, flush=True)
+
     try:
-        case = load_case(options.case)
-        record(
-            case,
-            options.side,
-            options.module or getattr(case, options.side),
-            options.out,
-            given=options.given,
-            steps=tuple(map(int, options.steps.split(","))),
-            changes=dict(change.partition("=")[::2] for change in options.changes),
-            fault=load_fault(case, options.fault) if options.fault else None,
-            progress=_tell,
-        )
+        _obey(options, lambda text, done, total: tell(text=text, done=done, total=total))
     except ParityError as error:
-        print(json.dumps({"error": str(error)}), flush=True)
+        tell(error=str(error))
         return 2
+    except (Exception, SystemExit) as error:
+        tell(error=f"the {options.side} side's process failed: {_in_short(error)}")
+        return 2
+    tell(finished=True)
     return 0
 
 
-def _tell(text: str, done: int, total: int) -> None:
-    print(json.dumps({"text": text, "done": done, "total": total}), flush=True)
+def _obey(options: argparse.Namespace, progress: Callable[[str, int, int], None]) -> None:
+    case = load_case(options.case)
+    module = options.module or getattr(case, options.side)
+    fault = load_fault(case, options.fault) if options.fault else None
+    changes = dict(change.partition("=")[::2] for change in options.changes)
+    progress(f"loading {module}", 0, 0)
+    if options.look:
+        with tempfile.TemporaryDirectory() as directory:
+            resolve_settings(case, changes, Path(directory) / "inputs")
+        _load_side(module, fault)
+        return
+    record(
+        case,
+        options.side,
+        module,
+        options.out,
+        given=options.given,
+        steps=tuple(map(int, options.steps.split(","))),
+        changes=changes,
+        fault=fault,
+        progress=progress,
+        partial=options.partial,
+    )
+
+
+def _private_output() -> TextIO:
+    """Standard output for this module alone: whatever else is printed becomes standard error.
+
+    Workers that a side forks do not keep it open, or nobody would notice the side's own end.
+    """
+    channel = os.dup(1)
+    os.dup2(2, 1)
+    os.register_at_fork(after_in_child=lambda: os.close(channel))
+    return os.fdopen(channel, "w", encoding="utf-8", closefd=False)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(channel=_private_output()))

@@ -31,7 +31,8 @@ FORMAT = 1
 WRITTEN_BY = "modelparity 0.1"
 SHARD_BYTES = 64 << 20
 DTYPES = frozenset(
-    "bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 float16 float32 float64".split()
+    ["bool", "float16", "float32", "float64"]
+    + [f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)]
 )
 
 Array = np.ndarray[Any, Any]
@@ -220,12 +221,12 @@ def broken_seals(recording: Recording) -> list[str]:
     seal = manifest.get("seal")
     if not isinstance(seal, dict):
         return ["manifest field seal"]
-    fields = [name for name in {*manifest, *seal} if name != "seal"]
-    broken = [
-        f"manifest field {name}"
-        for name in sorted(fields)
-        if name not in manifest or seal.get(name) != digest(manifest[name])
-    ]
+    broken = [f"manifest field {n}, which seal lists" for n in seal if n not in manifest]
+    for name, value in manifest.items():
+        if name not in seal and name != "seal":
+            broken.append(f"manifest field {name}, which seal lacks")
+        elif name != "seal" and seal[name] != digest(value):
+            broken.append(f"manifest field {name}")
     files = manifest.get("files")
     for name, expected in (files if isinstance(files, dict) else {}).items():
         path = recording.directory / str(name)

@@ -1,17 +1,25 @@
 """Start each side's recorder in a process of its own, in its own interpreter if wanted."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from modelparity.errors import InputError, UsageError
+from modelparity.unfinished import leaving_nothing, unfinished
 
 Progress = Callable[[str, int, int], None]
+
+# OpenMP threads that wait must sleep: beside other work on the same cores, spinning ones made
+# training on two threads seven times slower.
+QUIET_THREADS = {"OMP_WAIT_POLICY": "PASSIVE"}
 
 
 @dataclass(frozen=True)
@@ -40,50 +48,91 @@ class SideOrder:
         return [self.python or sys.executable, "-m", "modelparity.record", self.case, *options]
 
 
+def look(order: SideOrder) -> None:
+    """Find out whether the side can be loaded in its interpreter; errors as of `record_side`."""
+    _hear(order, [*order.command(), "--look"], lambda text, done, total: None)
+
+
 def record_side(order: SideOrder, progress: Progress) -> None:
-    """Run one side's recorder to its end.
+    """Run one side's recorder to its end, whatever that is; nothing half-written is left.
 
     UsageError for an interpreter that cannot run it; InputError with the recorder's own line where
-    it could not use what it was given, or died.
+    it could not use what it was given, or with what is known of its death.
     """
-    _usable(order.python or sys.executable)
-    error = ""
-    with (
-        tempfile.TemporaryFile("w+") as noise,
-        subprocess.Popen(
-            order.command(), stdout=subprocess.PIPE, stderr=noise, text=True
-        ) as process,
-    ):
-        assert process.stdout is not None
-        for line in process.stdout:
+    partial = unfinished(order.out)
+    with leaving_nothing(partial):
+        _hear(order, [*order.command(), "--partial", str(partial)], progress)
+
+
+def _hear(order: SideOrder, command: list[str], progress: Progress) -> None:
+    """Run a recorder and pass on what it says; raise what it, or its end, says of a failure."""
+    error, doing, finished = "", "", False
+    with _process(command) as (process, noise):
+        for line in process.stdout or ():
             message = _message(line)
             error = str(message.get("error", error))
-            if "text" in message:
-                text = f"{order.role}: {message['text']}"
-                progress(text, message["done"], message["total"])
+            finished = finished or "finished" in message
+            if message.get("total"):
+                progress(f"{order.role}: {message['text']}", message["done"], message["total"])
+            elif "text" in message:
+                doing = str(message["text"])
         status = process.wait()
-        noise.seek(0)
-        last = (noise.read().strip().splitlines() or [f"exit status {status}"])[-1]
-    if status:
-        raise InputError(error or f"the {order.role}'s recorder died: {last}")
+        last = _last_line(noise)
+    if error:
+        raise InputError(error)
+    if not doing:
+        why = last or "it says nothing"
+        raise UsageError(f"{command[0]}: cannot run modelparity: {why}; install it there")
+    if status or not finished:
+        raise InputError(
+            f"the {order.role} side's process {_end(status)} while {doing}{_seen(last)}"
+        )
+
+
+@contextmanager
+def _process(command: list[str]) -> Iterator[tuple[subprocess.Popen[str], IO[str]]]:
+    """A recorder's process and what it prints beside its messages; it ends with the block."""
+    loud = os.environ.get("MODELPARITY_TRACEBACK")
+    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as noise:
+        try:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=None if loud else noise,
+                encoding="utf-8",
+                errors="replace",
+                env={**QUIET_THREADS, **os.environ},
+            )
+        except OSError as error:
+            raise UsageError(f"{command[0]}: cannot be started: {error.strerror}") from None
+        try:
+            yield process, noise
+        finally:
+            process.kill()
+            process.communicate()
+
+
+def _end(status: int) -> str:
+    """How a process that said nothing of its end came to it."""
+    if status >= 0:
+        return f"ended with status {status}"
+    return f"was killed by signal {-status} ({signal.Signals(-status).name})"
+
+
+def _seen(last: str) -> str:
+    return f"; the last it printed: {last}" if last else ""
+
+
+def _last_line(noise: IO[str]) -> str:
+    noise.seek(0)
+    return (noise.read().strip().splitlines() or [""])[-1].strip()
 
 
 def _message(line: str) -> dict[str, Any]:
-    """A line of the recorder's; what else is printed to standard output is not ours."""
+    """A line of the recorder's; an interpreter of another kind may say anything."""
     try:
         message = json.loads(line)
     except ValueError:
         return {}
     return message if isinstance(message, dict) else {}
-
-
-def _usable(python: str) -> None:
-    try:
-        found = subprocess.run(
-            [python, "-c", "import modelparity.record"], capture_output=True, text=True, check=False
-        )
-    except OSError as error:
-        raise UsageError(f"{python}: cannot be started: {error.strerror}") from None
-    if found.returncode:
-        why = (found.stderr.strip().splitlines() or ["it fails"])[-1]
-        raise UsageError(f"{python}: cannot import modelparity: {why}; install it there first")

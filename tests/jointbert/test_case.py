@@ -12,7 +12,9 @@ from safetensors.numpy import save_file
 
 from jointbert.case import CASE, EMBEDDED_RATE, PRETRAINED_RATE, SETTINGS, prepare
 from jointbert.embedded import MARK
+from jointbert.labels import read_labels
 from jointbert.names import TRANSPOSED
+from modelparity.cases import resolve_settings
 from modelparity.errors import InputError, ParityError, UsageError
 
 
@@ -172,6 +174,18 @@ def test_a_missing_split_file_is_refused(tmp_path: Path, task: Path):
 def test_a_label_that_only_dev_has_is_no_error(tmp_path: Path, task: Path):
     (task / "dev" / "label").write_text("stop\nsing\ngo\n")
     assert prepare_with(tmp_path, data=str(task))["data"] == str(task)
+
+
+def test_the_user_s_data_are_left_as_they_are(tmp_path: Path, task: Path):
+    before = sorted(task.rglob("*"))
+    ready = prepare_with(tmp_path, data=str(task))
+    read_labels(str(ready["data"]))
+    assert sorted(task.rglob("*")) == before
+
+
+def test_whether_weights_are_loaded_is_no_setting():
+    with pytest.raises(UsageError, match="--set pretrained: case jointbert has no such setting"):
+        resolve_settings(CASE, {"pretrained": "true"}, Path())
 
 
 @pytest.mark.parametrize("file", ["config.json", "vocab.txt", "model.safetensors"])

@@ -57,7 +57,13 @@ def passing(layers: int = 1, updates: int = 12) -> Report:
             "candidate": _environment(paddle="3.3.1", tokenizers="0.23.1"),
         },
         settings={"crf": False, "seed": 1234, "max_seq_len": 50, "learning_rate": 3e-4},
-        aliases={"loss": "total_loss", "semantic_frame_acc": "sementic_frame_acc"},
+        aliases={
+            1: {"loss": "total_loss"},
+            3: {"semantic_frame_acc": "sementic_frame_acc"},
+            5: {"*rate/*": "learning_rate"},
+            7: {"loss": "backward"},
+            8: {"epoch.*": "training_data"},
+        },
         published={
             1: {
                 "sequence_output": "4.876189905189676e-07",
@@ -68,6 +74,7 @@ def passing(layers: int = 1, updates: int = 12) -> Report:
             },
             2: {f"dev_{b}_{f}": "0.0" for b in range(4) for f in FIELDS},
             3: {"loss": "7.737960132647714e-07", "sementic_frame_acc": "0.0"},
+            4: "see 7",
             5: {"learning_rate": "0.0"},
             7: {"backward": "8.050096221268177e-05"},
             8: {"training_data": "0.0"},
@@ -228,7 +235,8 @@ def hostile() -> Report:
         verdicts,
         {"reference": {evil: evil}},
         {evil: evil},
-        {evil: evil},
+        {1: {evil: evil}, 5: {"*": evil}, 7: {evil: evil}},
+        {1: {evil: evil}, 4: evil, 5: {evil: evil}, 7: {evil: evil}},
         fault=evil,
     )
 

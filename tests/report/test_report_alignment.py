@@ -131,3 +131,76 @@ def test_an_output_that_differs_only_at_padding_is_not_passed():
     )
     text = section(alignment(with_findings(1, padded)), 1)
     assert "| Outcome | aligned | diverged | aligned |" in text
+
+
+def table_of(text):
+    """The first table of a section: its head and its rows by their first cell."""
+    lines = [line for line in text.splitlines() if line.startswith("| ")]
+    head, _, *rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    return head, {row[0]: row[1:] for row in rows}
+
+
+@needs_record
+def test_every_table_and_log_key_of_the_published_record_is_ours():
+    published = CLOCK.sub("", PUBLISHED.read_text(encoding="utf-8"))
+    ours = alignment(passing(), "zh")
+    heads = re.findall(r"(?m)^\| (.+?) *\|\n\| -", published)
+    names = {cell.strip() for head in heads for cell in head.split("|")}
+    assert len(names) == 8
+    for name in names:
+        assert f"| {name} |" in ours
+
+
+@pytest.mark.parametrize(
+    ("number", "title", "ours"),
+    [
+        (5, "precision of the learning rate", "1e-21"),
+        (8, "precision of the training data", "0.0"),
+    ],
+)
+def test_one_published_figure_faces_one_figure_of_ours(number, title, ours):
+    head, rows = table_of(section(alignment(passing()), number))
+    assert head == ["", title]
+    assert rows["published"] == ["0.0"]
+    assert rows["mean difference"] == [ours]
+
+
+def test_the_losses_of_the_updates_face_the_published_figure_of_backward():
+    _, rows = table_of(section(alignment(passing()), 7))
+    assert rows["mean difference, float32"] == ["3.8e-07"]
+    assert rows["published"] == ["8.050096221268177e-05"]
+
+
+def test_a_pattern_covers_every_element_of_what_it_matches():
+    findings = (
+        Finding("epoch.0/0/a", "exact", DIVERGED, "", diff=diff(3.0, elements=10)),
+        Finding("epoch.1/0/a", "exact", DIVERGED, "", diff=diff(0.0, elements=20)),
+    )
+    report = with_findings(8)
+    verdicts = [replace(v, findings=findings) if v.number == 8 else v for v in report.verdicts]
+    _, rows = table_of(section(alignment(replace(report, verdicts=tuple(verdicts))), 8))
+    assert rows["mean difference"] == ["1.0"]
+
+
+def test_an_alias_holds_in_its_own_step_only():
+    text = alignment(passing())
+    assert "| total_loss |" in section(text, 1)
+    assert "total_loss" not in "".join(section(text, number) for number in range(2, 11))
+    assert "root INFO: dev_loss: " in section(text, 3)
+
+
+def test_a_step_that_published_words_shows_them():
+    assert "gives no figure for this step: *see 7*" in section(alignment(passing()), 4)
+
+
+def test_a_case_without_an_older_record_has_no_published_row():
+    text = alignment(replace(passing(), published={}, aliases={}))
+    assert "published" not in text
+    assert "| largest of" in section(text, 2)
+
+
+def test_what_fails_in_the_training_data_is_listed():
+    lost = Finding("epoch.0/9/a", "exact", DIVERGED, "the candidate has no such array")
+    text = section(alignment(with_findings(8, lost)), 8)
+    assert "epoch.0/9/a: \nroot INFO: \tmean diff: check passed: False" in text
+    assert "| Outcome | diverged |" in text

@@ -11,6 +11,7 @@ from example import EXAMPLES, failing, hostile, inconclusive, passing
 from modelparity.errors import InputError, UsageError
 from modelparity.model import Finding, Outcome, Verdict
 from modelparity.report import FORMATS, write_all
+from modelparity.report.html import FOLDED, SHOWN, as_html
 from modelparity.report.json import as_json
 from modelparity.report.junit import as_junit
 from modelparity.report.ladder import offenders, worst
@@ -254,3 +255,45 @@ def test_a_report_without_verdicts_renders_in_every_format():
     empty = replace(passing(), verdicts=(), outcome=Outcome.INCONCLUSIVE, manifests={})
     for render in RENDERERS.values():
         assert "not claimed" in render(empty).lower() or render is as_json
+
+
+def test_json_gives_every_published_figure_with_ours():
+    steps = {step["number"]: step for step in strict(as_json(passing()))["steps"]}
+    pooled = next(one for one in steps[1]["published"] if one["key"] == "pooled_output")
+    assert pooled == {
+        "key": "pooled_output",
+        "published": "3.2371076486015227e-07",
+        "float32": 2.7e-07,
+        "float64": 5.2e-16,
+        "outcome": "aligned",
+    }
+    assert [one["published"] for one in steps[8]["published"]] == ["0.0"]
+    assert steps[4]["published"] == "see 7"
+    assert steps[9]["published"] == []
+
+
+def test_json_does_not_pass_a_published_figure_that_was_not_compared():
+    step = strict(as_json(passing()))["steps"][1]
+    lost = next(one for one in step["published"] if one["key"] == "dev_3_input_ids")
+    assert (lost["float32"], lost["outcome"]) == (None, "not compared")
+
+
+def test_html_folds_what_follows_the_first_findings():
+    section = as_html(failing(layers=6)).partition('id="step-1"')[2].partition("</section>")[0]
+    in_sight = section.partition("<details>")[0]
+    assert in_sight.count('<td class="what">') == SHOWN
+    assert f"more, the first {FOLDED}</summary>" in section
+
+
+def test_html_has_no_table_for_a_reason_without_a_place():
+    report = passing()
+    finding = Finding("", "completeness", Outcome.INCONCLUSIVE, "no evaluate()")
+    lacking = replace(
+        report.verdicts[2],
+        outcome=Outcome.INCONCLUSIVE,
+        reason="no evaluate()",
+        findings=(finding,),
+    )
+    page = as_html(replace(report, outcome=Outcome.INCONCLUSIVE, verdicts=(lacking,)))
+    assert page.count("no evaluate()") == 1
+    assert 'class="findings"' not in page

@@ -7,9 +7,10 @@ from example import EXAMPLES, failing, hostile, passing
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelparity.model import Outcome
+from modelparity.model import Finding, Outcome
+from modelparity.report.ladder import coverage_items
 from modelparity.report.terminal import SHOWN, Progress, ladder
-from modelparity.report.text import cells, clean, pad, wrap
+from modelparity.report.text import cells, clean, pad, squeeze, wrap
 
 REPORTS = {**EXAMPLES, "large": lambda: failing(layers=12, updates=900), "hostile": hostile}
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
@@ -137,3 +138,37 @@ def test_progress_neutralises_what_a_recorder_says():
     stream = io.StringIO()
     Progress(stream=stream).update("\x1b[2Jforward", 0, 1)
     assert stream.getvalue() == "forward\n"
+
+
+def test_one_of_a_kind_is_written_in_the_singular():
+    covered = {"dev batches": 1, "entries": 1, "parameters transferred": 1, "updates": 2}
+    assert coverage_items(covered) == [
+        "1 dev batch",
+        "1 entry",
+        "1 parameter transferred",
+        "2 updates",
+    ]
+
+
+def test_a_long_name_keeps_its_end():
+    name = "float64/gradient/0/bert.encoder.layer.11.attention.self.query.weight"
+    squeezed = squeeze(name, 40)
+    assert len(squeezed) <= 40
+    assert squeezed.endswith("self.query.weight")
+    assert squeezed.startswith("float64/")
+    assert squeeze(name, 80) == name
+
+
+def test_steps_that_fail_for_one_reason_say_it_once():
+    report = passing()
+    reason = "the candidate side offers no evaluate()"
+    finding = Finding("", "completeness", Outcome.INCONCLUSIVE, reason)
+    verdicts = tuple(
+        replace(v, outcome=Outcome.INCONCLUSIVE, reason=reason, findings=(finding,), notes=())
+        if v.number in (3, 4)
+        else v
+        for v in report.verdicts
+    )
+    text = ladder(replace(report, outcome=Outcome.INCONCLUSIVE, verdicts=verdicts))
+    assert text.count(reason) == 1
+    assert " 3  metrics and loss: inconclusive\n 4  optimizer: inconclusive\n    why" in text

@@ -1,5 +1,7 @@
 """The port: transposed kernels, other names, both heads fused; everything else by its own code."""
 
+from pathlib import Path
+
 import numpy as np
 
 from toy import framework as fw
@@ -137,7 +139,7 @@ class Rates:
 
 
 def _examples(settings, split):
-    with open(f"{settings['data']}/{split}.txt") as stream:
+    with Path(settings["data"], f"{split}.txt").open() as stream:
         for line in stream:
             label, *tokens = map(int, line.split())
             yield label, tokens[: settings["longest"]]

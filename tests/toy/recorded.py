@@ -80,27 +80,30 @@ def change_file(path, change):
     save_file(arrays, path)
 
 
-def add_array(directory, name, array):
-    """Record an array (anew), as if the side had computed it: every seal holds afterwards."""
+def add_arrays(directory, arrays):
+    """Record arrays (anew), as if the side had computed them: every seal holds afterwards."""
     manifest = manifest_of(directory)
     path = directory / "added.safetensors"
     path.unlink(missing_ok=True)
-    save_file({name: array}, path)
-    manifest["arrays"][name] = {
-        **{k: v for k, v in manifest["arrays"].get(name, {}).items() if k == "stands_for"},
-        "file": path.name,
-        "key": name,
-        "dtype": str(array.dtype),
-        "shape": list(array.shape),
-    }
+    save_file(arrays, path)
+    for name, array in arrays.items():
+        before = manifest["arrays"].get(name, {})
+        manifest["arrays"][name] = {
+            **{key: value for key, value in before.items() if key == "stands_for"},
+            "file": path.name,
+            "key": name,
+            "dtype": str(array.dtype),
+            "shape": list(array.shape),
+        }
     manifest["files"][path.name] = {"bytes": path.stat().st_size, "sha256": file_digest(path)}
     manifest["count"] = len(manifest["arrays"])
     write_manifest(directory, manifest, sealed=True)
 
 
-def leave_out(directory, name):
-    """Leave an array out, as if the side had never recorded it: every seal holds afterwards."""
+def leave_out(directory, names):
+    """Leave arrays out, as if the side had never recorded them: every seal holds afterwards."""
     manifest = manifest_of(directory)
-    del manifest["arrays"][name]
+    for name in names:
+        del manifest["arrays"][name]
     manifest["count"] = len(manifest["arrays"])
     write_manifest(directory, manifest, sealed=True)

@@ -31,6 +31,15 @@ def _without_tails(model: Any) -> None:
         table.weight[table.padding_index] = 0.0
 
 
+def _drawn_padding(model: Any) -> None:
+    import paddle
+
+    table = model.bert.embeddings.word_embeddings
+    with paddle.no_grad():
+        row = paddle.randn(table.weight.shape[1:]).astype(table.weight.dtype)
+        table.weight[table.padding_index] = row * float(table.weight.std())
+
+
 def _drawn_biases(model: Any) -> None:
     from paddle.nn.initializer import Uniform
 
@@ -60,6 +69,13 @@ FAULTS = (
         "bert.embeddings.word_embeddings.weight",
         "drawn from a normal distribution cut at two standard deviations, as in TensorFlow's BERT",
         built(_without_tails),
+    ),
+    Fault(
+        "padding-drawn",
+        9,
+        "bert.embeddings.word_embeddings.weight",
+        "one row: the padding's embedding is drawn like the others and not zero",
+        built(_drawn_padding),
     ),
     Fault(
         "biases-drawn",

@@ -4,12 +4,14 @@ Its ten headings in its order, its keys, its tables and log lines (without their
 figure our outcome, and the published figure where there is one.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from operator import attrgetter
 
 from modelparity.errors import UsageError
 from modelparity.model import Outcome, Report, Verdict
-from modelparity.report.entries import Entry, entries, groups, single, unmeasured
-from modelparity.report.ladder import coverage_items, rungs
+from modelparity.report.entries import Entry, entries, figures, groups, single, unmeasured
+from modelparity.report.ladder import coverage_items, offenders, rungs
 from modelparity.report.markdown import escape, table
 from modelparity.report.text import clean, figure, ratio
 from modelparity.report.wording import LANGUAGES, Wording
@@ -41,6 +43,9 @@ def alignment(report: Report, language: str = "en") -> str:
         if rung.verdict is None:
             blocks.append(words.unclaimed)
         else:
+            published = report.published.get(rung.number)
+            if isinstance(published, str):
+                blocks.append(words.no_figure.format(words=escape(published)))
             blocks += [*_body(report, rung.verdict, words), *_conclusion(rung.verdict, words)]
     return "\n\n".join(blocks) + "\n"
 
@@ -52,15 +57,32 @@ def _body(report: Report, verdict: Verdict, words: Wording) -> list[str]:
     if number == 2:
         found = entries(report, verdict)
         title = words.largest.format(count=f"{len(verdict.means):,}")
-        return [_figures([single(report, verdict, title)], words), _log(found, verdict, words)]
+        listed = _listed([entry for entry in found if entry.published], words)
+        blocks = [_figures([single(report, verdict, title)], words), _log(found, verdict, words)]
+        return [*blocks, _folded(words.keys, listed)] if figures(report, number) else blocks
     if number == 3:
         found = entries(report, verdict)
         return [_log(found, verdict, words), _listed(found, words)]
     if number in words.figures:
-        blocks = [_figures([single(report, verdict, words.figures[number])], words)]
-        ours = [entry for entry in entries(report, verdict) if entry.outcome is not None]
-        return blocks + ([_log(ours, verdict, words)] if number == 8 else [])
+        title = words.figures[number]
+        known = [replace(e, key=title) for e in entries(report, verdict) if e.published]
+        blocks = [_figures(known or [single(report, verdict, title)], words)]
+        if offenders(verdict):
+            blocks.append(_log_of(_failed(verdict), verdict, words))
+        return blocks + (_groups(verdict, words) if number == 7 else [])
     return [*_groups(verdict, words), *_scores(verdict, words)]
+
+
+def _failed(verdict: Verdict) -> list[tuple[str, str, str]]:
+    """The log lines of what is not aligned, where the record has no line for what is."""
+    return [
+        (
+            clean(finding.name),
+            _PASSED[finding.outcome],
+            _exactly(finding.diff.mean_abs) if finding.diff else f"- ({clean(finding.message)})",
+        )
+        for finding in offenders(verdict)
+    ]
 
 
 def _forward(found: list[Entry], words: Wording) -> list[str]:
@@ -76,8 +98,8 @@ def _figures(found: Iterable[Entry], words: Wording) -> str:
     """The record's table, keys as its columns, with a row for each source of figures."""
     found = list(found)
     rows = [
-        (f"{words.ours}, float32", *(_exactly(entry.float32) for entry in found)),
-        (f"{words.ours}, float64", *(_exactly(entry.float64) for entry in found)),
+        (title, *(_exactly(value(entry)) for entry in found))
+        for title, value in _sources(found, words).items()
     ]
     if any(entry.published for entry in found):
         rows.append((words.published, *(escape(entry.published or "-") for entry in found)))
@@ -87,18 +109,26 @@ def _figures(found: Iterable[Entry], words: Wording) -> str:
 
 def _listed(found: Iterable[Entry], words: Wording) -> str:
     """The same figures with keys as rows, for more keys than a page is wide."""
-    head = ("", f"{words.ours}, float32", f"{words.ours}, float64", words.published, words.outcome)
+    found = list(found)
+    sources, known = _sources(found, words), any(entry.published for entry in found)
     rows = [
         (
             escape(entry.key),
-            _exactly(entry.float32),
-            _exactly(entry.float64),
-            escape(entry.published or "-"),
+            *(_exactly(value(entry)) for value in sources.values()),
+            *([escape(entry.published or "-")] if known else []),
             words.outcomes[entry.outcome],
         )
         for entry in found
     ]
+    head = ("", *sources, *([words.published] if known else []), words.outcome)
     return table(head, rows)
+
+
+def _sources(found: list[Entry], words: Wording) -> dict[str, Callable[[Entry], float | None]]:
+    """What our figures are called and where they stand: both precisions, where there are both."""
+    if not any(entry.float32 is not None and entry.float64 is not None for entry in found):
+        return {words.ours: attrgetter("value")}
+    return {f"{words.ours}, {dtype}": attrgetter(dtype) for dtype in ("float32", "float64")}
 
 
 def _exactly(value: float | None) -> str:
@@ -111,6 +141,11 @@ def _log(found: list[Entry], verdict: Verdict, words: Wording) -> str:
     logged += [
         (clean(f.name), _PASSED[f.outcome], f"- ({clean(f.message)})") for f in unmeasured(verdict)
     ]
+    return _log_of(logged, verdict, words)
+
+
+def _log_of(logged: list[tuple[str, str, str]], verdict: Verdict, words: Wording) -> str:
+    """Two lines a name, as the record has them: the key, then whether it passed and its mean."""
     lines = []
     for key, passed, value in logged:
         lines.append(f"root INFO: {key}: ")
@@ -119,7 +154,10 @@ def _log(found: list[Entry], verdict: Verdict, words: Wording) -> str:
     block = "\n".join(["```", *lines, "```"])
     if len(logged) <= COLLAPSED:
         return block
-    title = words.log.format(count=f"{len(logged):,}")
+    return _folded(words.log.format(count=f"{len(logged):,}"), block)
+
+
+def _folded(title: str, block: str) -> str:
     return f"<details><summary>{title}</summary>\n\n{block}\n\n</details>"
 
 
@@ -128,7 +166,7 @@ def _groups(verdict: Verdict, words: Wording) -> list[str]:
     found = groups(verdict, facts=words.facts, parameters=words.parameters)
     if not found:
         return []
-    head = ("", words.arrays, words.off, f"{words.ours}, float32", f"{words.ours}, float64")
+    head = ("", words.arrays, words.off, f"{words.most}, float32", f"{words.most}, float64")
     rows = [
         (
             escape(group.name),
@@ -140,7 +178,7 @@ def _groups(verdict: Verdict, words: Wording) -> list[str]:
         )
         for group in found
     ]
-    return [table((*head, words.ratio), rows)]
+    return [table((*head, words.ratio), rows), words.truth]
 
 
 def _scores(verdict: Verdict, words: Wording) -> list[str]:

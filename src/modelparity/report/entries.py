@@ -3,9 +3,10 @@
 import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 
-from modelparity.model import Finding, Outcome, Report, Verdict
+from modelparity.model import Diff, Finding, Outcome, Report, Verdict
 from modelparity.report.ladder import distance
 
 # Steps 2, 3 and 8 put the split, and the batch where there is one, before the field's own name.
@@ -35,19 +36,58 @@ class Entry:
         return self.float64 if self.float32 is None else self.float32
 
 
+def figures(report: Report, number: int) -> Mapping[str, str]:
+    """The figures that were published of a step, by their keys; none where it gave only words."""
+    published = report.published.get(number, {})
+    return {} if isinstance(published, str) else published
+
+
 def entries(report: Report, verdict: Verdict) -> list[Entry]:
-    """One entry a name, in the published order where there is one, then those nobody compared."""
-    published = report.published.get(verdict.number, {})
-    outcomes = _outcomes(verdict.findings)
-    found, met = [], set()
+    """One entry a key, in the published order where there is one, then those nobody compared.
+
+    Where one figure was published of the whole step, the whole step's outcome is its.
+    """
+    published = figures(report, verdict.number)
+    aliases = report.aliases.get(verdict.number, {})
+    covers = {key: pattern for pattern, key in aliases.items() if "*" in pattern}
+    found = [_pooled(verdict, key, covers[key], published.get(key, "")) for key in covers]
+    met, outcomes = set(covers), _outcomes(verdict.findings)
     for name, (mean32, mean64) in verdict.means.items():
-        key, source = _key(name, verdict.number, published, report.aliases)
+        if name in covers or any(fnmatchcase(name, pattern) for pattern in covers.values()):
+            continue
+        key, source = _key(name, verdict.number, published, aliases)
         met.add(source)
         outcome = _outcome(verdict, outcomes.get(name, ()))
         found.append(Entry(key, mean32, mean64, published.get(source, ""), outcome))
+    if len(published) == 1:
+        found = [replace(e, outcome=verdict.outcome) if e.published else e for e in found]
     order = {key: number for number, key in enumerate(published)}
     found.sort(key=lambda entry: order.get(entry.key, len(order)))
     return found + [Entry(k, None, None, v, None) for k, v in published.items() if k not in met]
+
+
+def _pooled(verdict: Verdict, key: str, pattern: str, published: str) -> Entry:
+    """All compared arrays that a pattern matches as one mean over their elements.
+
+    Where names carry no precision, it is the one in which the step gives its means.
+    """
+    matched = [f for f in verdict.findings if fnmatchcase(f.name, pattern)]
+    only_double = all(mean32 is None for mean32, _ in verdict.means.values())
+    plain = "float64/" if only_double else "float32/"
+    parts: dict[str, list[Finding]] = {"float32/": [], "float64/": []}
+    for finding in matched:
+        start = _DTYPE.match(finding.name)
+        parts[start.group() if start else plain].append(finding)
+    single, double = (_mean(f.diff for f in found if f.diff) for found in parts.values())
+    outcome = _outcome(verdict, [f.outcome for f in matched]) if matched else None
+    return Entry(key, single, double, published, outcome)
+
+
+def _mean(diffs: Iterable[Diff]) -> float | None:
+    """The mean absolute difference over all elements."""
+    known = list(diffs)
+    elements = sum(diff.elements for diff in known)
+    return sum(diff.mean_abs * diff.elements for diff in known) / elements if elements else None
 
 
 def single(report: Report, verdict: Verdict, key: str) -> Entry:
@@ -55,13 +95,13 @@ def single(report: Report, verdict: Verdict, key: str) -> Entry:
 
     It faces a published figure where the step has but one, or the same under all its keys.
     """
-    figures = set(report.published.get(verdict.number, {}).values())
+    published = set(figures(report, verdict.number).values())
     pairs = list(verdict.means.values())
     return Entry(
         key,
         _largest(pair[0] for pair in pairs),
         _largest(pair[1] for pair in pairs),
-        figures.pop() if len(figures) == 1 else "",
+        published.pop() if len(published) == 1 else "",
         verdict.outcome,
     )
 

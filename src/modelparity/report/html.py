@@ -23,7 +23,8 @@ from modelparity.report.style import CSS
 from modelparity.report.svg import Chart, draw, gauge
 from modelparity.report.text import clean, figure, ratio
 
-SHOWN = 8  # findings a table
+SHOWN = 4  # findings in sight
+FOLDED = 20  # further ones behind a click
 MODULES = 400  # rows of the table below the growth chart
 _STYLES = {
     Outcome.ALIGNED: ("aligned", "✓"),
@@ -134,12 +135,13 @@ def _findings(verdict: Verdict) -> str:
     """What is not aligned, in sight; what is aligned but nearest to its limit, folded."""
     found = offenders(verdict)
     parts = []
-    if found:
+    if any(f.diff or f.name for f in found):  # what has neither stands in the reason
         parts.append(_finding_table(found[:SHOWN]))
     if len(found) > SHOWN:
-        rest = len(found) - SHOWN
-        parts.append(f'<p class="soft">and {rest:,} more names, in report.json</p>')
-    near = [f for f in tightest(verdict, SHOWN) if f.diff is not None]
+        rest, shown = len(found) - SHOWN, found[SHOWN : SHOWN + FOLDED]
+        title = f"{rest:,} more" + (f", the first {FOLDED}" if rest > FOLDED else "")
+        parts.append(f"<details><summary>{title}</summary>{_finding_table(shown)}</details>")
+    near = [f for f in tightest(verdict, FOLDED) if f.diff is not None]
     if near:
         title = f"Aligned and nearest to the limit, of {len(verdict.findings):,} compared"
         parts.append(f"<details><summary>{title}</summary>{_finding_table(near)}</details>")

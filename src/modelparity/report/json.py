@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, fields
 
 from modelparity.model import Diff, Finding, Outcome, Report, Verdict
+from modelparity.report.entries import entries
 from modelparity.report.ladder import tightest, worst
 from modelparity.report.text import clean
 
@@ -21,13 +22,13 @@ def as_json(report: Report) -> str:
         "outcome": report.outcome.value,
         "fault": report.fault,
         "settings": report.settings,
-        "steps": [_step(verdict) for verdict in report.verdicts],
+        "steps": [_step(report, verdict) for verdict in report.verdicts],
         "sides": report.manifests,
     }
     return json.dumps(_plain(data), indent=1, allow_nan=False) + "\n"
 
 
-def _step(verdict: Verdict) -> dict[str, object]:
+def _step(report: Report, verdict: Verdict) -> dict[str, object]:
     gravest = worst(verdict)
     shown = [f for f in verdict.findings if f.outcome is not Outcome.ALIGNED]
     shown += tightest(verdict, ALIGNED_SHOWN)
@@ -42,11 +43,30 @@ def _step(verdict: Verdict) -> dict[str, object]:
         "means": {
             name: {"float32": pair[0], "float64": pair[1]} for name, pair in verdict.means.items()
         },
+        "published": _published(report, verdict),
         "series": verdict.series,
         "details": verdict.details,
         "findings": [_finding(finding) for finding in shown],
         "compared": len(verdict.findings),
     }
+
+
+def _published(report: Report, verdict: Verdict) -> object:
+    """What an older record published of the step, each figure beside ours; its words otherwise."""
+    published = report.published.get(verdict.number)
+    if isinstance(published, str):
+        return published
+    return [
+        {
+            "key": entry.key,
+            "published": entry.published,
+            "float32": entry.float32,
+            "float64": entry.float64,
+            "outcome": "not compared" if entry.outcome is None else entry.outcome.value,
+        }
+        for entry in entries(report, verdict)
+        if entry.published
+    ]
 
 
 def _finding(finding: Finding) -> dict[str, object]:

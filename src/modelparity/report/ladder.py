@@ -1,11 +1,11 @@
 """What every report shows of a verdict: the ten rungs, their worst finding, what to read first."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from modelparity.model import Finding, Outcome, Report, Verdict
-from modelparity.report.text import clean, compact, count, ratio
+from modelparity.report.text import clean, compact, count, ratio, singular
 from modelparity.steps import STEPS
 
 WORDS = {
@@ -65,11 +65,11 @@ def largest_ratio(verdict: Verdict) -> float | None:
 def offenders(verdict: Verdict) -> list[Finding]:
     """Findings that are not aligned, one a name, in the order in which to read them.
 
-    First the one that the verdict's reason quotes, then the worst, then the others as recorded.
+    First the one that the verdict's reason quotes (else the worst), then the others as recorded.
     """
     gravest = worst(verdict)
     first = [f for f in verdict.findings if _quoted(f, verdict.reason)][:1]
-    ordered = [*first, *([gravest] if gravest else []), *verdict.findings]
+    ordered = [*(first or ([gravest] if gravest else [])), *verdict.findings]
     unique: dict[str, Finding] = {}
     for outcome in (Outcome.DIVERGED, Outcome.INCONCLUSIVE):
         for finding in ordered:
@@ -99,17 +99,19 @@ def tally(findings: Iterable[Finding]) -> dict[Outcome, int]:
 
 def coverage_items(coverage: Mapping[str, int | float | str]) -> list[str]:
     """Each count with its name."""
-    return [_counted(count(value), key) for key, value in coverage.items()]
+    return [_counted(value, key, count) for key, value in coverage.items()]
 
 
-def _counted(number: str, key: str) -> str:
-    """ "12 batches"; but the horizon is an update, not a number of horizons."""
-    return f"{key} {number}" if key == "horizon" else f"{number} {clean(key)}"
+def _counted(value: int | float | str, key: str, written: Callable[[object], str]) -> str:
+    """ "12 batches", "1 batch"; but the horizon is an update, not a number of horizons."""
+    if key == "horizon":
+        return f"{key} {written(value)}"
+    return f"{written(value)} {clean(singular(key) if value == 1 else key)}"
 
 
 def coverage_in_short(coverage: Mapping[str, int | float | str], width: int) -> str:
     """The most telling counts that fit: the first and the elements, else what fits of them."""
-    items = [_counted(compact(value), key) for key, value in coverage.items()]
+    items = [_counted(value, key, compact) for key, value in coverage.items()]
     elements = [i for i, key in zip(items, coverage, strict=True) if key == "elements"]
     choices = (items[:1] + elements if elements else items[:2], elements, items[:1])
     fitting = (", ".join(dict.fromkeys(c)) for c in choices if c)
@@ -128,7 +130,8 @@ def how_far(finding: Finding) -> str:
     if finding.diff is None:
         return words if finding.outcome is Outcome.DIVERGED else ""
     diff = finding.diff
-    measured = f"mean {diff.mean_abs:.2g}, max {diff.max_abs:.2g} over {diff.elements:,} elements"
+    size = "1 element" if diff.elements == 1 else f"{diff.elements:,} elements"
+    measured = f"mean {diff.mean_abs:.2g}, max {diff.max_abs:.2g} over {size}"
     return f"{words}; {measured}" if words else measured
 
 

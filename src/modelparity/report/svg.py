@@ -8,8 +8,9 @@ from html import escape
 from modelparity.report.text import clean
 
 WIDTH, HEIGHT = 760, 270
-LEFT, RIGHT, TOP, BOTTOM = 66, 16, 18, 44
+LEFT, RIGHT, TOP, BOTTOM = 66, 16, 32, 44
 POINTS = 600  # a curve with more is thinned to the extremes of as many stretches
+_ROUND = [f * 10**e for e in range(18) for f in (1, 2, 5)]  # distances of labels on an axis
 DOTS = 130  # curves with more points than this are drawn without dots
 HUGE = 1e300  # what is larger does not stretch a scale, and cannot overflow it
 MARGIN = 1.25  # decades a logarithmic scale spans at least
@@ -140,9 +141,8 @@ def _x(index: float, length: int) -> float:
 def _x_axis(chart: Chart, length: int) -> Iterator[str]:
     y = HEIGHT - BOTTOM
     yield f'<line class="base" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y}" y2="{y}"/>'
-    count = min(7, length)
-    indices = sorted({round(i * (length - 1) / max(1, count - 1)) for i in range(count)})
-    for index in indices:
+    step = next(s for s in _ROUND if s * 8 >= length)
+    for index in range(0, length, step):
         x = _x(index, length)
         anchor = "end" if length > 1 and index == length - 1 else "middle"
         yield f'<text class="tick" x="{x:.1f}" y="{y + 17}" text-anchor="{anchor}">{index:,}</text>'
@@ -173,7 +173,7 @@ def _marks(chart: Chart, scale: _Scale, length: int) -> Iterator[str]:
         label = escape(clean(line.label))
         yield f'<line class="index" x1="{x:.1f}" x2="{x:.1f}" y1="{TOP}" y2="{bottom}"/>'
         yield (
-            f'<text class="note" x="{x + (-6 if left else 6):.1f}" y="{TOP + 8}" '
+            f'<text class="note" x="{x + (4 if left else -4):.1f}" y="{TOP - 19}" '
             f'text-anchor="{"end" if left else "start"}">{label}</text>'
         )
 

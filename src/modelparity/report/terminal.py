@@ -1,5 +1,7 @@
 """The ladder for a terminal, 80 columns wide, and the progress of long work."""
 
+import contextlib
+import os
 import shutil
 import sys
 import time
@@ -17,7 +19,7 @@ from modelparity.report.ladder import (
     rungs,
     summary,
 )
-from modelparity.report.text import cells, clean, pad, ratio, shorten, wrap
+from modelparity.report.text import cells, clean, pad, ratio, shorten, squeeze, wrap
 
 WIDTH = 80
 COVERAGE = 31
@@ -38,9 +40,7 @@ def ladder(report: Report, colour: bool = False) -> str:
     header = f" #  {pad('step', 18)}{pad('outcome', 14)}{pad('compared', COVERAGE)} worst/limit"
     lines = [shorten(f"{clean(report.case)}{fault}", WIDTH), "", header]
     lines += [_rung(rung, colour) for rung in steps]
-    for rung in steps:
-        if rung.verdict is not None and rung.outcome is not Outcome.ALIGNED:
-            lines += ["", *_details(rung, rung.verdict, colour)]
+    lines += _all_details(steps, colour)
     lines.append("")
     for line in wrap(summary(report), WIDTH):
         lines.append(_painted(line, report.outcome, colour))
@@ -61,9 +61,26 @@ def _rung(rung: Rung, colour: bool) -> str:
     return f"{start}{pad(compared, COVERAGE)} {ratio(largest_ratio(rung.verdict)):>11}"
 
 
-def _details(rung: Rung, verdict: Verdict, colour: bool) -> list[str]:
-    title = _painted(f"{rung.name}: {WORDS[verdict.outcome]}", verdict.outcome, colour)
-    lines = [f"{rung.number:>2}  {title}"]
+def _all_details(steps: list[Rung], colour: bool) -> list[str]:
+    """What is known about each step that is not aligned; what neighbours share is said once."""
+    lines: list[str] = []
+    before: list[str] = []
+    for rung in steps:
+        if rung.verdict is None or rung.outcome is Outcome.ALIGNED:
+            continue
+        word = _painted(f"{rung.name}: {WORDS[rung.outcome]}", rung.outcome, colour)
+        details = _details(rung.verdict)
+        if details == before:
+            lines = lines[: -len(before)]
+        else:
+            lines.append("")
+        lines += [f"{rung.number:>2}  {word}", *details]
+        before = details
+    return lines
+
+
+def _details(verdict: Verdict) -> list[str]:
+    lines: list[str] = []
     found = offenders(verdict)
     if not found:
         lines += _labelled("why", verdict.reason)
@@ -89,7 +106,9 @@ def _in_a_line(finding: Finding) -> str:
     """A further finding: its name and ratio where it was measured, else what was found."""
     room = WIDTH - 4 - _LABEL
     if finding.diff is not None and finding.outcome is Outcome.DIVERGED:
-        return f"{pad(clean(finding.name), room - 12)} {ratio(finding.ratio):>11}"
+        return (
+            f"{pad(squeeze(clean(finding.name), room - 12), room - 12)} {ratio(finding.ratio):>11}"
+        )
     text = f"{finding.name}: {finding.message}" if finding.name else finding.message
     return shorten(clean(text), room)
 
@@ -133,11 +152,15 @@ class Progress:
             return
         self._text, self._last = text, now
         line = clean(text) + (f"  {done:,}/{total:,}" if total > 1 else "")
-        if self._live:
-            self._draw(line, done, total)
-        else:
-            self._stream.write(f"{line}\n")
-        self._stream.flush()
+        try:
+            if self._live:
+                self._draw(line, done, total)
+            else:
+                self._stream.write(f"{line}\n")
+            self._stream.flush()
+        except BrokenPipeError:  # nobody reads it; the work goes on
+            self._quiet = True
+            abandon(self._stream)
 
     def _draw(self, line: str, done: int, total: int) -> None:
         width = max(20, shutil.get_terminal_size().columns - 1)
@@ -154,3 +177,12 @@ class Progress:
             self._stream.write("\r\x1b[2K")
             self._stream.flush()
         self._drawn = False
+
+
+def abandon(stream: TextIO) -> None:
+    """Let what is written to a stream that nobody reads any more go nowhere.
+
+    Otherwise Python would fail once more as it ends, and change the exit code.
+    """
+    with contextlib.suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -12,6 +12,8 @@ _ESCAPES = re.compile(
     r"|\x1b[PX^_][^\x1b]*(?:\x1b\\)?"
     r"|\x1b[ -/]*[0-~]"
 )
+# Regular plurals of English; "bias", "class", "status" and "analysis" are none.
+_PLURAL = re.compile(r"\b(?:(\w+(?:ch|sh|ss|x))es|(\w+)ies|(\w*[^\Wasui])s)\b")
 _SPACES = re.compile(r"[\t\n\v\f\r\x85\u2028\u2029]+")
 
 
@@ -58,6 +60,11 @@ def count(value: object) -> str:
     return f"{value:,}" if isinstance(value, int) else figure(value)
 
 
+def singular(plural: str) -> str:
+    """What is counted, for a count of one: "dev batches" becomes "dev batch"."""
+    return _PLURAL.sub(lambda match: match[1] or (match[2] and match[2] + "y") or match[3], plural)
+
+
 def compact(value: object) -> str:
     """A count in at most five characters, from a million on rounded."""
     if isinstance(value, bool) or not isinstance(value, int) or value < 1_000_000:
@@ -85,6 +92,18 @@ def shorten(text: str, width: int) -> str:
     while text and cells(text) > width - 3:
         text = text[:-1]
     return text + "..."
+
+
+def squeeze(name: str, width: int) -> str:
+    """Both ends of a name that fit into `width` columns: its end tells it from its neighbours."""
+    if cells(name) <= width:
+        return name
+    start, end = name[: len(name) // 3], name[len(name) // 3 :]
+    while cells(start) > (width - 3) // 3:
+        start = start[:-1]
+    while end and cells(start) + 3 + cells(end) > width:
+        end = end[1:]
+    return f"{start}...{end}"
 
 
 def pad(text: str, width: int) -> str:

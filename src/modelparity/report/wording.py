@@ -18,6 +18,7 @@ class Wording:
     figures: Mapping[int, str]
     outcomes: Mapping[Outcome | None, str]
     ours: str
+    most: str
     published: str
     outcome: str
     compared: str
@@ -31,6 +32,9 @@ class Wording:
     scores: str
     reference: str
     candidate: str
+    keys: str
+    truth: str
+    no_figure: str
     not_compared: str
     unclaimed: str
 
@@ -67,6 +71,7 @@ ENGLISH = Wording(
         None: "not compared",
     },
     ours="mean difference",
+    most="largest mean difference",
     published="published",
     outcome="Outcome",
     compared="Compared",
@@ -80,6 +85,12 @@ ENGLISH = Wording(
     scores="Scores at the end",
     reference="reference",
     candidate="candidate",
+    keys="Published figures",
+    truth=(
+        "Each row gives the largest mean of its arrays. Where float32 is judged as noise, it is "
+        "measured against the reference's float64."
+    ),
+    no_figure="The published record gives no figure for this step: *{words}*",
     not_compared="nothing was compared",
     unclaimed="Not claimed: this step was not requested.",
 )
@@ -112,6 +123,7 @@ CHINESE = Wording(
         None: "未比较",
     },
     ours="平均误差",
+    most="最大平均误差",
     published="已发布",
     outcome="结论",
     compared="比较范围",
@@ -125,6 +137,11 @@ CHINESE = Wording(
     scores="最终指标",
     reference="参考",
     candidate="候选",
+    keys="已发布的数值",
+    truth=(
+        "每行给出其中各数组平均误差的最大值。按噪声判定的 float32 与参考实现的 float64 结果比较。"
+    ),
+    no_figure="已发布的文档没有给出该步骤的数值: *{words}*",
     not_compared="没有可比较的内容",
     unclaimed="未声明: 本次没有请求该步骤。",
 )

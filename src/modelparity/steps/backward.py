@@ -86,12 +86,14 @@ def _curves(evidence: Evidence) -> list[Finding]:
             continue
         (c64, c32), (r64, r32) = map(theirs.array, full), map(ours.array, full)
         if evidence.hard_float32():
-            first = judge.noise(full[0], candidate=c64, reference=r32, truth=r64)
+            first = judge.noise(full[0], candidate=c64, reference=r32, truth=r64, softened=True)
         else:
             allowed = judge.POINT * np.abs(r64)
             first = judge.trajectory(full[0], candidate=c64, reference=r64, allowed=allowed)
         findings += [first, judge.noise(full[1], candidate=c32, reference=r32, truth=r64)]
-    return findings
+    starts = tuple(f"{dtype}/training/" for dtype in PRECISIONS)
+    extra = [n for n in theirs.names if n.startswith(starts) and n not in ours]
+    return findings + [judge.missing(n, "reference") for n in extra]
 
 
 def _norm_note(evidence: Evidence) -> tuple[str, ...]:
@@ -129,11 +131,11 @@ def _series(evidence: Evidence) -> dict[str, tuple[float, ...]]:
     if name not in evidence.reference or name not in evidence.candidate:
         return {}
     ours, theirs = evidence.reference.array(name), evidence.candidate.array(name)
+    if ours.shape != theirs.shape:
+        return {}
     series = {
-        "loss/reference": tuple(map(float, ours)),
-        "loss/candidate": tuple(map(float, theirs)),
+        "loss/reference": ours,
+        "loss/candidate": theirs,
+        "float64/gap": np.abs(theirs - ours) / np.abs(ours),
     }
-    if ours.shape == theirs.shape:
-        gap = np.abs(theirs - ours) / np.abs(ours)
-        series["float64/gap"] = tuple(map(float, gap))
-    return series
+    return {key: tuple(map(float, values)) for key, values in series.items()}

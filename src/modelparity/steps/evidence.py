@@ -61,6 +61,12 @@ class Evidence:
         """A finding for a parameter that one side lacks, unless the case says why it does."""
         return [] if self.why_unpaired(name) else [judge.missing(name, side, what)]
 
+    def batch_mask(self, run: str) -> Array | None:
+        """The mask of active positions (B, T) of a batch of step 1, where it has one."""
+        prefix, _, number = run.rpartition("/")
+        name = f"given/{prefix + '/' if prefix else ''}batch/{number}/{self.mask}"
+        return self.reference.array(name) if name in self.reference else None
+
     def notes(self) -> tuple[str, ...]:
         """What weakens the float64 claim of this case."""
         hard = self.hard_float32()
@@ -94,7 +100,7 @@ def compare(evidence: Evidence, prefix: str, how: Comparison | None = None) -> l
     """Compare everything recorded below `float64/prefix` and `float32/prefix`, name by name."""
     how = how or Comparison()
     ours, theirs = evidence.reference, evidence.candidate
-    floors = _floors(ours, [f"float64/{prefix}{n}" for n in ours.below(f"float64/{prefix}")], how)
+    granted = _granted(ours, prefix, how)
     hard = bool(evidence.hard_float32())
     findings = []
     for dtype in ("float64", "float32"):
@@ -110,7 +116,7 @@ def compare(evidence: Evidence, prefix: str, how: Comparison | None = None) -> l
             if unlike:
                 findings.append(unlike)
                 continue
-            floor = floors.get(how.groups(f"float64/{prefix}{name}"), 0.0)
+            floor, rounding = granted.get(how.groups(f"float64/{prefix}{name}"), (0.0, judge.ULP32))
             if dtype == "float64" and not hard:
                 found = judge.float64(
                     full,
@@ -126,7 +132,8 @@ def compare(evidence: Evidence, prefix: str, how: Comparison | None = None) -> l
                     reference=ours.array(f"float32/{prefix}{name}"),
                     truth=ours.array(f"float64/{prefix}{name}"),
                     floor=floor,
-                    condition=how.condition(name),
+                    relative=max(rounding, how.condition(name) * judge.ULP32),
+                    softened=dtype == "float64",
                 )
             findings.append(found)
         for name in sorted(known - set(names)):
@@ -144,15 +151,54 @@ def _unlike(name: str, ours: Recording, theirs: Recording) -> Finding | None:
     return None
 
 
-def _floors(ours: Recording, names: Iterable[str], how: Comparison) -> dict[str, float]:
-    groups: dict[str, list[Array]] = {}
-    for name in names:
-        array = ours.array(name)
-        if array.dtype.kind == "f":
-            groups.setdefault(how.groups(name), []).append(array)
-    return {group: how.floor * judge.group_scale(arrays) for group, arrays in groups.items()}
+def _granted(ours: Recording, prefix: str, how: Comparison) -> dict[str, tuple[float, float]]:
+    """group -> the floor of its scales, and the relative rounding of its float32."""
+    groups: dict[str, list[tuple[Array, Array]]] = {}
+    for name in ours.below(f"float64/{prefix}"):
+        full = f"float64/{prefix}{name}"
+        truth, rough = ours.array(full), f"float32/{prefix}{name}"
+        if truth.dtype.kind == "f":
+            own = ours.array(rough) if rough in ours else truth
+            groups.setdefault(how.groups(full), []).append((own, truth))
+    granted = {}
+    for group, pairs in groups.items():
+        floor = how.floor * judge.group_scale(truth for _, truth in pairs)
+        granted[group] = floor, judge.group_rounding(pairs, floor)
+    return granted
 
 
 def elements(recording: Recording, names: Iterable[str]) -> int:
     """How many elements these arrays hold, or stand for."""
     return sum(int(np.prod(recording.entry(name)["shape"])) for name in names)
+
+
+def compare_parts(
+    name: str,
+    arrays: tuple[Array, Array, Array, Array],
+    mask: Array | None,
+    rounding: float | None,
+) -> list[Finding]:
+    """Active positions and padding apart, each by float64, or with a `rounding` by noise.
+
+    arrays  the candidate's, the reference's, the reference's in float32, and in float64; rounding
+    the relative rounding that is granted at least
+    """
+    c, r, own, truth = arrays
+    if c.dtype.kind != "f" or c.shape != r.shape:
+        return [judge.exact(name, candidate=c, reference=r)]
+    findings = []
+    parts = zip(*(judge.split_by_mask(a, mask) for a in (c, r, own, truth)), strict=True)
+    for (label, c_part), (_, r_part), (_, own_part), (_, truth_part) in parts:
+        if rounding is None:
+            found = judge.float64(name + label, candidate=c_part, reference=r_part)
+        else:
+            found = judge.noise(
+                name + label,
+                candidate=c_part,
+                reference=own_part,
+                truth=truth_part,
+                relative=rounding,
+                softened=not name.startswith("float32/"),
+            )
+        findings.append(found)
+    return findings

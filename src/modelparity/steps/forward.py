@@ -1,25 +1,25 @@
 """Step 1: the port computes what the reference computes, module by module."""
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from modelparity import judge, pairing
+from modelparity import judge
 from modelparity.adapters import Call, Tensors
 from modelparity.diff import rms
 from modelparity.model import Finding, Outcome, Verdict
 from modelparity.recording import Recording
-from modelparity.steps.evidence import Evidence, elements
+from modelparity.steps.evidence import Evidence, compare_parts, elements
+from modelparity.steps.forced import judge_forced, record_forced
 from modelparity.steps.recorder import PRECISIONS, Batch, Recorder
+from modelparity.steps.structure import configuration, parameters
 
 NUMBER, NAME, TITLE = 1, "forward", "forward"
 CLAIM = "same structure, weights after transfer, module outputs, logits and loss"
 
 Array = np.ndarray[Any, Any]
-STEP_6 = ("rate", "mode")  # dropout is judged where it acts
 
 
 def record(recorder: Recorder) -> None:
@@ -40,7 +40,7 @@ def record(recorder: Recorder) -> None:
                 run = f"{prefix}{number}"
                 _free(recorder, model, batch, f"{dtype}/{run}/", dtype)
                 if dtype == "float64" and not recorder.is_reference:
-                    _forced(recorder, model, batch, run)
+                    record_forced(recorder, model, batch, run)
                 recorder.progress(f"forward, {dtype}", number + 1, len(batches))
         runs += [f"{prefix}{number}" for number in range(len(batches))]
     recorder.writer.facts["runs"] = runs
@@ -56,7 +56,7 @@ def _free(recorder: Recorder, model: Any, batch: Batch, start: str, dtype: str) 
                 add(name, adapter.array(tensor))
 
     def after(call: Call, tensors: Tensors) -> None:
-        if call.module:
+        if call.module and recorder.counterpart(call.module) is not None:
             for number, tensor in enumerate(tensors):
                 name = f"{start}{call.module}#{call.index}.output.{number}"
                 add(name, adapter.array(tensor))
@@ -68,37 +68,10 @@ def _free(recorder: Recorder, model: Any, batch: Batch, start: str, dtype: str) 
         add(f"{start}{name}", adapter.array(tensor))
 
 
-def _forced(recorder: Recorder, model: Any, batch: Batch, run: str) -> None:
-    given, adapter, add = recorder.given_recording(NAME), recorder.adapter, recorder.writer.add
-    known = set(given.names)
-
-    def step_in(kind: str, source: str) -> Callable[[Call, Tensors], Tensors | None]:
-        def act(call: Call, tensors: Tensors) -> Tensors | None:
-            name = f"{recorder.reference_module(call.module)}#{call.index}.{kind}"
-            faced = [f"{source}float64/{run}/{name}.{i}" for i in range(len(tensors))]
-            if not call.module or (kind == "input" and not call.leaf):
-                return None
-            if not faced or not known.issuperset(faced):
-                return None
-            arrays = [adapter.array(tensor) for tensor in tensors]
-            for i, array in enumerate(arrays):
-                add(f"forced/{run}/{call.module}#{call.index}.{kind}.{i}", array)
-            theirs = [given.array(n) for n in faced]
-            fits = all(a.shape == b.shape for a, b in zip(arrays, theirs, strict=True))
-            if not call.leaf or not fits:
-                return None
-            return [adapter.like(a, t) for a, t in zip(theirs, tensors, strict=True)]
-
-        return act
-
-    with adapter.observe(model, before=step_in("input", "leaf/"), after=step_in("output", "")):
-        recorder.forward(model, batch, "float64")
-
-
 def judge_step(evidence: Evidence) -> Verdict:
     """Structure and weights exact; outputs by float64 and noise; forced modules name the place."""
-    structure = parameters(evidence) + _configuration(evidence)
-    forced = [f for run in _runs(evidence) for f in _judge_forced(evidence, run)]
+    structure = parameters(evidence) + configuration(evidence)
+    forced = [f for run in _runs(evidence) for f in judge_forced(evidence, run)]
     free = [f for run in _runs(evidence) for f in _judge_free(evidence, run)]
     at_fault = [f for f in forced if f.outcome is Outcome.DIVERGED]
     blame = [f for f in structure if f.outcome is Outcome.DIVERGED] + at_fault
@@ -122,54 +95,6 @@ def _runs(evidence: Evidence) -> list[str]:
     return runs
 
 
-def parameters(evidence: Evidence) -> list[Finding]:
-    """Every parameter after transfer: names, shapes, dtypes, every element."""
-    ours, theirs = evidence.reference_model, evidence.candidate_model
-    left, right = ours.below("parameter/"), theirs.below("parameter/")
-    pairs = pairing.pair(left, right, evidence.rules)
-    findings: list[Finding] = []
-    for side, alone in (("candidate", pairs.reference_only), ("reference", pairs.candidate_only)):
-        findings += [f for n in alone for f in evidence.missing(n, side, "parameter")]
-    shapes = {n: tuple(ours.entry(f"parameter/{n}")["shape"]) for n in left}
-    for p in pairs.pairs:
-        arrays = {n: theirs.array(f"parameter/{n}") for n in p.candidate}
-        single = pairing.Pairing((p,), (), ())
-        faced = pairing.to_reference(single, arrays, shapes)
-        for name in p.reference:
-            reference = ours.array(f"parameter/{name}")
-            if name in faced:
-                findings.append(judge.exact(name, candidate=faced[name], reference=reference))
-            else:
-                sizes = " + ".join(str(a.shape) for a in arrays.values())
-                message = f"{sizes} cannot be laid out as {reference.shape}"
-                findings.append(Finding(name, "exact", Outcome.DIVERGED, message, ratio=np.inf))
-    ours_trained = set(ours.facts.get("trainable", ()))
-    theirs_trained = set(theirs.facts.get("trainable", ()))
-    for p in pairs.pairs:
-        for a in p.reference:
-            if (a in ours_trained) is not all(n in theirs_trained for n in p.candidate):
-                text = "is trained on one side only"
-                findings.append(Finding(a, "exact", Outcome.DIVERGED, text, ratio=np.inf))
-    return findings
-
-
-def _configuration(evidence: Evidence) -> list[Finding]:
-    names = evidence.module_names()
-    ours = evidence.reference_model.facts.get("configuration", {})
-    theirs = evidence.candidate_model.facts.get("configuration", {})
-    findings = []
-    for name, values in theirs.items():
-        reference = ours.get(names.get(name, name))
-        if reference is not None:
-            findings += judge.facts(
-                name,
-                candidate={k: v for k, v in values.items() if k not in STEP_6},
-                reference={k: v for k, v in reference.items() if k not in STEP_6},
-                what="setting",
-            )
-    return findings
-
-
 def _faced(evidence: Evidence, recording: Recording, start: str) -> Iterator[tuple[str, str, str]]:
     """(reference's array name, candidate's array name, module) below `start`, in order."""
     names = {ours: theirs for theirs, ours in evidence.module_names().items()}
@@ -178,16 +103,15 @@ def _faced(evidence: Evidence, recording: Recording, start: str) -> Iterator[tup
         yield name, f"{names.get(module, module)}{run}{rest}", module
 
 
-def _mask(evidence: Evidence, run: str) -> Array | None:
-    prefix, _, number = run.rpartition("/")
-    name = f"given/{prefix + '/' if prefix else ''}batch/{number}/{evidence.mask}"
-    return evidence.reference.array(name) if name in evidence.reference else None
-
-
 def _judge_free(evidence: Evidence, run: str) -> list[Finding]:
     ours, theirs, findings = evidence.reference, evidence.candidate, []
-    mask, hard, known = _mask(evidence, run), evidence.hard_float32(), set(evidence.candidate.names)
-    one_sided = _one_sided(evidence)
+    mask, hard = evidence.batch_mask(run), evidence.hard_float32()
+    known, one_sided = set(theirs.names), _one_sided(evidence)
+    rounding = judge.group_rounding(
+        (ours.array(f"float32/{run}/{name}"), ours.array(f"float64/{run}/{name}"))
+        for name in ours.below(f"float64/{run}/")
+        if f"float32/{run}/{name}" in ours
+    )
     for dtype in PRECISIONS:
         start, softened, seen = f"{dtype}/{run}/", dtype == "float32", set()
         for name, faced, module in _faced(evidence, ours, start):
@@ -201,60 +125,13 @@ def _judge_free(evidence: Evidence, run: str) -> list[Finding]:
             c, r = theirs.array(start + faced), ours.array(start + name)
             truth = ours.array(f"float64/{run}/{name}")
             own = ours.array(f"float32/{run}/{name}")
-            findings += _by_parts(start + name, (c, r, own, truth), mask, softened)
+            granted = rounding if softened else None
+            findings += compare_parts(start + name, (c, r, own, truth), mask, granted)
         for name in theirs.below(start):
             module = name.partition("#")[0]
             if start + name not in seen and not ("#" in name and module in one_sided):
                 findings.append(judge.missing(start + name, "reference"))
     return findings
-
-
-def _by_parts(
-    name: str, arrays: tuple[Array, Array, Array, Array], mask: Array | None, softened: bool
-) -> list[Finding]:
-    c, r, own, truth = arrays
-    if c.dtype.kind != "f" or c.shape != r.shape:
-        return [judge.exact(name, candidate=c, reference=r)]
-    findings = []
-    parts = zip(*(judge.split_by_mask(a, mask) for a in (c, r, own, truth)), strict=True)
-    for (label, c_part), (_, r_part), (_, own_part), (_, truth_part) in parts:
-        if softened:
-            found = judge.noise(
-                name + label, candidate=c_part, reference=own_part, truth=truth_part
-            )
-        else:
-            found = judge.float64(name + label, candidate=c_part, reference=r_part)
-        findings.append(found)
-    return findings
-
-
-def _judge_forced(evidence: Evidence, run: str) -> list[Finding]:
-    """Leaf modules fed the reference's inputs, and the glue between them, in float64."""
-    ours, theirs, findings = evidence.reference, evidence.candidate, []
-    names, hard, known = evidence.module_names(), evidence.hard_float32(), set(ours.names)
-    mask = _mask(evidence, run)
-    for name in theirs.below(f"forced/{run}/"):
-        module, _, rest = name.partition("#")
-        faced = f"float64/{run}/{names.get(module, module)}#{rest}"
-        is_input = ".input." in rest
-        source = f"leaf/{faced}" if is_input else faced
-        if source not in known:
-            continue
-        c, r = theirs.array(f"forced/{run}/{name}"), ours.array(source)
-        inside = [m for m in hard if m == module or m.startswith(f"{module}.")]
-        around = [m for m in hard if module.startswith(f"{m}.")]
-        softened = bool(around or (inside and not is_input))
-        own = ours.array(faced.replace("float64/", "float32/", 1)) if not is_input else r
-        label = f"glue before {module}" if is_input else module
-        found = _by_parts(label, (c, r, own, r), mask, softened and not is_input)
-        findings += [_named(f, run) for f in found]
-    return findings
-
-
-def _named(finding: Finding, run: str) -> Finding:
-    if finding.outcome is Outcome.ALIGNED:
-        return replace(finding, name=f"forced/{run}/{finding.name}")
-    return replace(finding, message=f"on the reference's inputs: {finding.message} (batch {run})")
 
 
 def _one_sided(evidence: Evidence) -> set[str]:
@@ -271,8 +148,8 @@ def _unpaired(evidence: Evidence) -> tuple[str, ...]:
         notes += [f"{name} faces nobody: {why}"] if why else []
     alone = sorted(_one_sided(evidence) - {""})
     if alone:
-        text = f"{len(alone)} modules run on one side only and are compared by nothing: "
-        notes.append(text + ", ".join(alone[:5]))
+        text = "1 module runs" if len(alone) == 1 else f"{len(alone)} modules run"
+        notes.append(f"{text} on one side only, compared by nothing: {', '.join(alone[:5])}")
     return tuple(notes)
 
 

@@ -8,8 +8,8 @@ import numpy as np
 from modelparity import judge
 from modelparity.model import Finding, Outcome, Verdict
 from modelparity.steps.evidence import Evidence, elements
-from modelparity.steps.forward import parameters
 from modelparity.steps.recorder import Recorder
+from modelparity.steps.structure import parameters
 
 NUMBER, NAME, TITLE = 9, "initialisation", "initialisation"
 CLAIM = "every transferred parameter bit for bit; each side's own initialiser over seeds"
@@ -25,11 +25,12 @@ def record(recorder: Recorder) -> None:
     """Draw each side's own initialisation over seeds and record samples and moments.
 
     Both sides keep the same elements, evenly spread over the reference's layout. Parameters that
-    do not change with the seed (zeros, ones, a checkpoint's) are kept whole, as sketches.
+    do not change with the seed (zeros, ones, a checkpoint's) are kept whole, as sketches; so are
+    the rows of others that do not (the padding row of an embedding), with their numbers.
     """
     drawn: list[dict[str, Array]] = []
     first = int(recorder.settings.get("seed", 0))
-    varying: set[str] = set()
+    moved: dict[str, Array] = {}  # by row
     constant: dict[str, Array] = {}
     for number in range(SEEDS):
         recorder.adapter.seed(first + 1 + number)
@@ -37,14 +38,20 @@ def record(recorder: Recorder) -> None:
         arrays = recorder.to_reference(recorder.adapter.parameters(model))
         if number == 0:
             constant = arrays
-        varying |= {n for n, a in arrays.items() if not np.array_equal(a, constant[n])}
+        for name, array in arrays.items():
+            rows = (array != constant[name]).reshape(len(array) if array.ndim else 1, -1)
+            moved[name] = moved.get(name, False) | rows.any(axis=1)
         drawn.append({name: _sample(array) for name, array in arrays.items()})
         recorder.progress("initialisation", number + 1, SEEDS)
     for name, array in constant.items():
-        if name in varying:
-            recorder.writer.add(f"drawn/{name}", np.stack([d[name] for d in drawn]))
-        else:
+        if not moved[name].any():
             recorder.writer.add(f"constant/{name}", array, sketched=True)
+            continue
+        recorder.writer.add(f"drawn/{name}", np.stack([d[name] for d in drawn]))
+        still = np.flatnonzero(~moved[name])
+        if still.size:
+            recorder.writer.add(f"rows/{name}", still)
+            recorder.writer.add(f"held/{name}", array[still], sketched=True)
 
 
 def _sample(array: Array) -> Array:
@@ -64,12 +71,12 @@ def judge_step(evidence: Evidence) -> Verdict:
     for name in ours.names:
         if name not in names:
             findings += _other_kind(name, names, evidence)
-        elif name.startswith("constant/"):
+        elif not name.startswith("drawn/"):
             findings.append(
                 judge.exact(name, candidate=theirs.array(name), reference=ours.array(name))
             )
     for name in sorted(names - set(ours.names)):
-        findings += evidence.missing(name, "reference")
+        findings += _held(name, "candidate") or evidence.missing(name, "reference")
     level = ALPHA / max(1, TESTS * len(drawn))
     for name in drawn:
         if f"drawn/{name}" in names:
@@ -95,7 +102,15 @@ def _other_kind(name: str, names: set[str], evidence: Evidence) -> list[Finding]
     if f"{other}/{parameter}" in names:
         message = f"is {other} on the candidate and {kind} on the reference"
         return [Finding(name, "distribution", Outcome.DIVERGED, message, ratio=np.inf)]
-    return evidence.missing(name, "candidate", "parameter")
+    return _held(name, "reference") or evidence.missing(name, "candidate", "parameter")
+
+
+def _held(name: str, side: str) -> list[Finding]:
+    """What one side only keeps from seed to seed: rows, such as that of the padding."""
+    if not name.startswith(("rows/", "held/")):
+        return []
+    message = f"the {side}'s initialiser gives some rows the same values at every seed"
+    return [Finding(name, "exact", Outcome.DIVERGED, message, ratio=np.inf)]
 
 
 TESTS = 4
@@ -103,9 +118,12 @@ TESTS = 4
 
 def _same_distribution(name: str, evidence: Evidence, level: float) -> Finding:
     """Location, spread, shape and range of two samples; p values against the corrected level."""
-    c = evidence.candidate.array(f"drawn/{name}").astype(np.float64)
-    r = evidence.reference.array(f"drawn/{name}").astype(np.float64)
     full = f"drawn/{name}"
+    c, r = evidence.candidate.array(full), evidence.reference.array(full)
+    if c.dtype != r.dtype:
+        message = f"dtype {c.dtype} against {r.dtype}"
+        return Finding(full, "distribution", Outcome.DIVERGED, message, ratio=np.inf)
+    c, r = c.astype(np.float64), r.astype(np.float64)
     if c.shape != r.shape:
         message = f"shape {c.shape[1:]} against {r.shape[1:]}"
         return Finding(full, "distribution", Outcome.DIVERGED, message, ratio=np.inf)

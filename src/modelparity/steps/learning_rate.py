@@ -1,7 +1,5 @@
 """Step 5: the rate that each update really uses, over the whole schedule and beyond its end."""
 
-from typing import Any
-
 import numpy as np
 
 from modelparity import judge
@@ -89,9 +87,10 @@ def _constant(evidence: Evidence) -> list[Finding]:
 
 
 def _series(evidence: Evidence) -> dict[str, tuple[float, ...]]:
-    series: dict[str, Any] = {}
     name = next(iter(evidence.reference.names), None)
-    if name and name in evidence.candidate:
-        series["rate/reference"] = tuple(map(float, evidence.reference.array(name)))
-        series["rate/candidate"] = tuple(map(float, evidence.candidate.array(name)))
-    return series
+    if name is None or name not in evidence.candidate:
+        return {}
+    ours, theirs = evidence.reference.array(name), evidence.candidate.array(name)
+    if ours.shape != theirs.shape:
+        return {}
+    return {"rate/reference": tuple(map(float, ours)), "rate/candidate": tuple(map(float, theirs))}

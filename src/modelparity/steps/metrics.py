@@ -85,7 +85,9 @@ def _compare(evidence: Evidence, name: str) -> list[Finding]:
         first = judge.exact(f"float64/{name}", candidate=c64, reference=r64)
         return [first, _flips(f"float32/{name}", c32, r32, r64)]
     if soft:
-        first = judge.noise(f"float64/{name}", candidate=c64, reference=r32, truth=r64)
+        first = judge.noise(
+            f"float64/{name}", candidate=c64, reference=r32, truth=r64, softened=True
+        )
     else:
         first = judge.float64(f"float64/{name}", candidate=c64, reference=r64)
     second = judge.noise(f"float32/{name}", candidate=c32, reference=r32, truth=r64)

@@ -51,6 +51,8 @@ class Recorder:
     writer: Writer
     progress: Callable[[str, int, int], None]
     given_identities: dict[str, str] = field(default_factory=dict)
+    _given: dict[str, Recording] = field(default_factory=dict, repr=False)
+    _counterparts: dict[str, str | None] = field(default_factory=dict, repr=False)
 
     @property
     def is_reference(self) -> bool:
@@ -78,14 +80,16 @@ class Recorder:
 
     def given_recording(self, step: str) -> Recording:
         """The reference's recording of a step, remembered by its identity."""
-        try:
-            recording = read(self.given / step)
-        except ParityError as error:
-            raise NotGiven(f"the reference's recording {error}") from None
-        if not recording.manifest.get("complete"):
-            raise NotGiven(f"the reference's recording of {step} is incomplete")
-        self.given_identities[step] = recording.identity()
-        return recording
+        if step not in self._given:
+            try:
+                recording = read(self.given / step)
+            except ParityError as error:
+                raise NotGiven(f"the reference's recording {error}") from None
+            if not recording.manifest.get("complete"):
+                raise NotGiven(f"the reference's recording of {step} is incomplete")
+            self._given[step] = recording
+        self.given_identities[step] = self._given[step].identity()
+        return self._given[step]
 
     def shared_batches(
         self, step: str, key: str, produce: Callable[[], Iterable[Batch]]
@@ -219,8 +223,14 @@ class Recorder:
 
     def reference_module(self, module: str) -> str:
         """The reference's name of one of this side's modules (its own name where no rule fits)."""
+        return self.counterpart(module) or module
+
+    def counterpart(self, module: str) -> str | None:
+        """The reference's module that faces one of this side's, if any does."""
         if self.is_reference:
             return module
-        names: dict[str, str] = self.given_recording("model").facts["modules"]
-        pairs = pairing.pair(names, [module], pairing.module_rules(self.case.rules)).pairs
-        return pairs[0].reference[0] if pairs else module
+        if module not in self._counterparts:
+            names: dict[str, str] = self.given_recording("model").facts["modules"]
+            pairs = pairing.pair(names, [module], pairing.module_rules(self.case.rules)).pairs
+            self._counterparts[module] = pairs[0].reference[0] if pairs else None
+        return self._counterparts[module]

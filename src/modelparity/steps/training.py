@@ -9,6 +9,7 @@ import numpy as np
 from modelparity import judge
 from modelparity.masks import nudged
 from modelparity.model import Finding, Outcome, Verdict
+from modelparity.recording import Recording
 from modelparity.steps.evidence import UPDATED, Evidence, compare
 from modelparity.steps.recorder import Batch, Recorder
 from modelparity.steps.updates import Training, first_batches, train
@@ -94,15 +95,11 @@ def judge_step(evidence: Evidence) -> Verdict:
     horizon: int | None = None
     if not findings:
         nudged_runs = [ours.array(f"envelope/{name}") for name in ours.below("envelope/")]
-        reference, candidate = ours.array(names[1]), theirs.array(names[1])
-        allowed, horizon = judge.envelope(reference, nudged_runs)
+        allowed, horizon = judge.envelope(ours.array(names[1]), nudged_runs)
         findings = _curves(evidence, names, allowed, horizon)
-        series = {"loss/reference": reference, "loss/candidate": candidate, "allowance": allowed}
-        if reference.shape == candidate.shape:
-            series["gap"] = np.abs(candidate - reference)
-        r64, c64 = ours.array(names[0]), theirs.array(names[0])
-        if r64.shape == c64.shape:
-            series["float64/gap"] = np.abs(c64 - r64) / np.abs(r64)
+        series = _series(evidence, names, allowed)
+    extra = [n for n in theirs.names if "/training/" in n and n not in names]
+    findings += [judge.missing(n, "reference") for n in extra]
     trained = compare(evidence, "trained/", UPDATED)
     return judge.conclude(
         NUMBER,
@@ -111,10 +108,10 @@ def judge_step(evidence: Evidence) -> Verdict:
         coverage={
             "float64 updates": UPDATES,
             "float32 updates": int(ours.array(names[1]).size) if names[1] in ours else 0,
-            "horizon": horizon or 0,
+            "horizon": _reached(horizon, ours.array(names[1]).size if names[1] in ours else 0),
             "nudged runs": len(ours.below("envelope/")),
         },
-        notes=(*evidence.notes(), *_horizon_note(horizon)),
+        notes=(*evidence.notes(), *_horizon_note(horizon, names[1], ours)),
         series={key: tuple(map(float, values)) for key, values in series.items()},
         details={"horizon": horizon, "scores": _side_by_side(evidence)},
     )
@@ -154,9 +151,31 @@ def _curves(evidence: Evidence, names: list[str], allowed: Array, horizon: int) 
     return findings
 
 
-def _horizon_note(horizon: int | None) -> tuple[str, ...]:
-    if horizon is None:
+def _reached(horizon: int | None, updates: int) -> int | str:
+    """The horizon, unless the run ends before it."""
+    return "not reached" if horizon == updates and updates else horizon or 0
+
+
+def _series(evidence: Evidence, names: list[str], allowed: Array) -> dict[str, Array]:
+    (r64, c64), (r32, c32) = (
+        (evidence.reference.array(n), evidence.candidate.array(n)) for n in names
+    )
+    if r32.shape != c32.shape or r64.shape != c64.shape:
+        return {}
+    return {
+        "loss/reference": r32,
+        "loss/candidate": c32,
+        "allowance": allowed,
+        "gap": np.abs(c32 - r32),
+        "float64/gap": np.abs(c64 - r64) / np.abs(r64),
+    }
+
+
+def _horizon_note(horizon: int | None, name: str, ours: Recording) -> tuple[str, ...]:
+    if not horizon:
         return ()
+    if horizon == ours.array(name).size:
+        return (f"no nudged run of the reference parts within all {horizon} float32 updates",)
     return (
         f"float32 is judged up to update {horizon}, where one-ulp nudges of the reference part; "
         "nothing is claimed beyond it but the absence of gross differences",
@@ -186,6 +205,8 @@ def _scores(evidence: Evidence) -> list[Finding]:
 
 
 def _gross(name: str, candidate: Array, reference: Array) -> Finding:
+    if candidate.shape != reference.shape or candidate.dtype != reference.dtype:
+        return judge.exact(name, candidate=candidate, reference=reference)
     allowed = np.full(reference.size, GROSS)
     if name.endswith("loss"):
         allowed = allowed * np.maximum(1.0, np.abs(reference.reshape(-1)))
@@ -205,5 +226,5 @@ def _side_by_side(evidence: Evidence) -> dict[str, list[float]]:
         full = f"float32/score/{name}"
         if full in evidence.candidate:
             pair = evidence.reference.array(full), evidence.candidate.array(full)
-            table[name] = [float(a) for a in pair if a.size == 1]
+            table[name] = [a.item() for a in pair if a.size == 1]
     return table

@@ -1,0 +1,58 @@
+"""Two models' structure: parameters after transfer, and what their modules are set to."""
+
+import numpy as np
+
+from modelparity import judge, pairing
+from modelparity.model import Finding, Outcome
+from modelparity.steps.evidence import Evidence
+
+STEP_6 = ("rate", "mode")  # dropout is judged where it acts
+
+
+def parameters(evidence: Evidence) -> list[Finding]:
+    """Every parameter after transfer: names, shapes, dtypes, every element."""
+    ours, theirs = evidence.reference_model, evidence.candidate_model
+    left, right = ours.below("parameter/"), theirs.below("parameter/")
+    pairs = pairing.pair(left, right, evidence.rules)
+    findings: list[Finding] = []
+    for side, alone in (("candidate", pairs.reference_only), ("reference", pairs.candidate_only)):
+        findings += [f for n in alone for f in evidence.missing(n, side, "parameter")]
+    shapes = {n: tuple(ours.entry(f"parameter/{n}")["shape"]) for n in left}
+    for p in pairs.pairs:
+        arrays = {n: theirs.array(f"parameter/{n}") for n in p.candidate}
+        single = pairing.Pairing((p,), (), ())
+        faced = pairing.to_reference(single, arrays, shapes)
+        for name in p.reference:
+            reference = ours.array(f"parameter/{name}")
+            if name in faced:
+                findings.append(judge.exact(name, candidate=faced[name], reference=reference))
+            else:
+                sizes = " + ".join(str(a.shape) for a in arrays.values())
+                message = f"{sizes} cannot be laid out as {reference.shape}"
+                findings.append(Finding(name, "exact", Outcome.DIVERGED, message, ratio=np.inf))
+    ours_trained = set(ours.facts.get("trainable", ()))
+    theirs_trained = set(theirs.facts.get("trainable", ()))
+    for p in pairs.pairs:
+        for a in p.reference:
+            if (a in ours_trained) is not all(n in theirs_trained for n in p.candidate):
+                text = "is trained on one side only"
+                findings.append(Finding(a, "exact", Outcome.DIVERGED, text, ratio=np.inf))
+    return findings
+
+
+def configuration(evidence: Evidence) -> list[Finding]:
+    """Every setting of every module that faces another, but those of dropout."""
+    names = evidence.module_names()
+    ours = evidence.reference_model.facts.get("configuration", {})
+    theirs = evidence.candidate_model.facts.get("configuration", {})
+    findings = []
+    for name, values in theirs.items():
+        reference = ours.get(names.get(name, name))
+        if reference is not None:
+            findings += judge.facts(
+                name,
+                candidate={k: v for k, v in values.items() if k not in STEP_6},
+                reference={k: v for k, v in reference.items() if k not in STEP_6},
+                what="setting",
+            )
+    return findings

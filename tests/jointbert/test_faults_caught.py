@@ -1,0 +1,42 @@
+"""Faults planted in the port, each in its own process: their step is red, and none before it.
+
+One a step here; `make bench-faults` tries them all.
+"""
+
+import importlib.util
+
+import pytest
+
+from jointbert.faults import FAULTS
+from modelparity import Outcome, check
+from modelparity.check import ALL_STEPS
+from modelparity.run import SideOrder, record_side
+
+FRAMEWORKS = ("torch", "paddle")
+# The last of each step's list: its tiniest are there.
+PLANTED = {fault.step: fault for fault in FAULTS if not fault.equivalent}
+
+
+def record(order):
+    record_side(order, lambda _text, _done, _total: None)
+    return order.out
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory):
+    for name in FRAMEWORKS:
+        if importlib.util.find_spec(name) is None:
+            pytest.skip(f"{name} is not installed")
+    out = tmp_path_factory.mktemp("planted") / "reference"
+    return record(SideOrder("jointbert", "reference", out, ALL_STEPS))
+
+
+@pytest.mark.parametrize("step", ALL_STEPS)
+def test_a_planted_fault_is_caught_by_its_own_step_first(reference, tmp_path, step):
+    fault, upto = PLANTED[step], ALL_STEPS[:step]
+    order = SideOrder(
+        "jointbert", "candidate", tmp_path / "out", upto, given=reference, fault=fault.name
+    )
+    report = check(reference, record(order), steps=upto)
+    expected = dict.fromkeys(upto, Outcome.ALIGNED) | {step: Outcome.DIVERGED}
+    assert {v.number: v.outcome for v in report.verdicts if v.number in upto} == expected
