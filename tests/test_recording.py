@@ -59,7 +59,7 @@ def test_every_array_comes_back_bit_for_bit(tmp_path_factory, arrays):
     shutil.rmtree(directory)
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("dtype", sorted(DTYPES))
 @pytest.mark.parametrize("shape", [(), (0,), (3, 0, 2), (5,), (2, 3)], ids=str)
 def test_every_dtype_and_shape_comes_back(writer, tmp_path, dtype, shape):
     array = np.ones(shape, dtype)
