@@ -129,11 +129,16 @@ def _disagreements(
     ran = [side.manifest.get("functions") for side in (ours, theirs)]
     shared = set.intersection(*(set(names) if isinstance(names, list) else set() for names in ran))
     if shared:
-        names = ", ".join(sorted(name.rpartition(":")[0] for name in shared)[:3])
+        names = ", ".join(sorted((n.rpartition(":")[0] for n in shared), key=_unnamed)[:3])
         text = f"shared code: both sides run {names}, so equal results prove nothing about it"
         hint = "give each side its own, or list the module under the case's `shared`"
         findings.append(judge.inconclusive("", text, hint))
     return findings
+
+
+def _unnamed(function: str) -> tuple[bool, str]:
+    """Sorts comprehensions and lambdas behind what has a name."""
+    return "<" in function, function
 
 
 def _read_named(directory: Path, name: str) -> Recording | None:

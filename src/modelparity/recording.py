@@ -15,6 +15,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -185,7 +186,8 @@ class Recording:
             if file not in self._open:
                 self._open[file] = safe_open(path, framework="numpy")
             array: Array = self._open[file].get_tensor(key)
-        except (SafetensorError, OSError, KeyError) as error:
+        except (SafetensorError, OSError, LookupError, TypeError, AttributeError) as error:
+            # The last two: the file holds a dtype that NumPy lacks, or the key is no text.
             raise InputError(f"{path.name}: {name} cannot be read: {error}") from None
         if str(array.dtype) != dtype or list(array.shape) != shape:
             raise InputError(f"{path.name}: {name} is not of the dtype and shape in the manifest")
@@ -203,7 +205,7 @@ def read(directory: Path) -> Recording:
         manifest = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{directory.name}: there is no manifest.json") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{directory.name}/manifest.json cannot be read: {error}") from None
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         found = manifest.get("format") if isinstance(manifest, dict) else None
@@ -226,12 +228,32 @@ def broken_seals(recording: Recording) -> list[str]:
         if name not in seal and name != "seal":
             broken.append(f"manifest field {name}, which seal lacks")
         elif name != "seal" and seal[name] != digest(value):
-            broken.append(f"manifest field {name}")
-    files = manifest.get("files")
-    for name, expected in (files if isinstance(files, dict) else {}).items():
+            lost = _unlisted(recording)[:3] if name == "arrays" else []
+            broken.append(f"manifest field {name}" + (f", which lacks {', '.join(lost)}" * bool(lost)))
+    for name, expected in _files(manifest).items():
         path = recording.directory / str(name)
         if not path.is_file():
             broken.append(f"file {name} (missing)")
-        elif file_digest(path) != expected.get("sha256"):
+        elif not isinstance(expected, dict) or file_digest(path) != expected.get("sha256"):
             broken.append(f"file {name}")
     return broken
+
+
+def _files(manifest: Mapping[str, Any]) -> Mapping[str, object]:
+    files = manifest.get("files")
+    return files if isinstance(files, dict) else {}
+
+
+def _unlisted(recording: Recording) -> list[str]:
+    """Arrays that the files hold and the manifest does not name."""
+    arrays = recording.manifest["arrays"]
+    if not isinstance(arrays, dict):
+        return []
+    entries = [entry for entry in arrays.values() if isinstance(entry, dict)]
+    listed = {(entry.get("file"), entry.get("key")) for entry in entries}
+    stored = []
+    for file in _files(recording.manifest):
+        with suppress(SafetensorError, OSError):
+            keys = safe_open(recording.directory / str(file), framework="numpy").keys()
+            stored += [key for key in keys if (file, key) not in listed]
+    return stored

@@ -43,6 +43,8 @@ def record(recorder: Recorder) -> None:
         if "evaluate" in recorder.functions:
             recorder.adapter.train(model, False)
             _evaluate(recorder, model, f"{dtype}/score/")
+        else:  # the curves can still be compared
+            recorder.writer.facts["unscored"] = f"the {recorder.role} side offers no evaluate()"
     if recorder.is_reference:
         _nudge(recorder, weights, batches, losses)
 
@@ -184,7 +186,11 @@ def _horizon_note(horizon: int | None, name: str, ours: Recording) -> tuple[str,
 
 def _scores(evidence: Evidence) -> list[Finding]:
     """Scores after 50 float64 updates by float64; after the float32 run only gross differences."""
-    ours, theirs, findings = evidence.reference, evidence.candidate, []
+    ours, theirs = evidence.reference, evidence.candidate
+    unscored = [side.facts["unscored"] for side in (theirs, ours) if "unscored" in side.facts]
+    if unscored:
+        return [judge.inconclusive("", reason) for reason in unscored]
+    findings = []
     names = [n for n in ours.names if "/score/" in n]
     for name in names:
         if name not in theirs:
