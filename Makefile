@@ -13,15 +13,18 @@ BIN := .venv/bin
 align: .venv/.installed  ## put JointBERT's port on the ladder: ten steps, reports in out/jointbert
 	$(BIN)/modelparity run jointbert
 
+# Side by side, and each on one thread: several threads a process would wait for one another.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile
+
 test: .venv/.installed  ## all tests
-	$(BIN)/python -m pytest -q
+	$(PYTEST)
 
 check: .venv/.installed  ## format, lint, types, import contracts, tests and docs examples
 	$(BIN)/ruff format --check src tests examples benchmarks docs
 	$(BIN)/ruff check src tests examples benchmarks docs
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -q
+	$(PYTEST)
 
 bench-faults: .venv/.installed  ## plant every fault in turn: is its own step the first red one?
 	$(BIN)/python benchmarks/faults.py

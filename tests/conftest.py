@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from toy.recorded import record_both
+from toy.recorded import put_right, record_both
 
 
 @pytest.fixture(scope="session")
@@ -13,10 +13,18 @@ def recorded(tmp_path_factory):
     return record_both(tmp_path_factory.mktemp("toy"))
 
 
+@pytest.fixture(scope="session")
+def spare(recorded, tmp_path_factory):
+    """One copy for all tests: copying costs less than a check, but removing hundreds more."""
+    return recorded.copy(tmp_path_factory.mktemp("spare"))
+
+
 @pytest.fixture
-def copies(recorded, tmp_path):
-    """The toy's recordings, to be spoilt."""
-    return recorded.copy(tmp_path)
+def copies(recorded, spare):
+    """The toy's recordings, to be spoilt; put right again afterwards."""
+    yield spare
+    put_right(spare.reference, recorded.reference)
+    put_right(spare.candidate, recorded.candidate)
 
 
 @pytest.fixture

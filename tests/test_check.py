@@ -1,5 +1,6 @@
 """The judging half against spoilt recordings: whatever is wrong with them, they are not aligned."""
 
+import re
 from contextlib import contextmanager
 from itertools import count
 
@@ -8,6 +9,7 @@ import pytest
 
 from modelparity import Outcome, check
 from modelparity.check import ALL_STEPS, overall
+from modelparity.errors import InputError
 from modelparity.recording import read
 from modelparity.steps import START, STEPS
 from toy.recorded import (
@@ -241,17 +243,54 @@ def test_an_array_that_is_missing_in_its_file_is_named(copies, step):
 
 
 @pytest.mark.parametrize("step", RECORDINGS)
-def test_an_array_that_is_missing_in_the_manifest_is_not_aligned(copies, step):
+def test_every_array_that_is_missing_in_its_file_is_refused_by_name(copies, step):
     directory = copies.candidate / step
-    missed = {}
-    for name, _ in sample(each(read(directory).names)):
+    names = read(directory).names
+    for path in directory.glob("*.safetensors"):
+        change_file(path, dict.clear)
+    for name in names:
+        with pytest.raises(InputError, match=rf"safetensors: {re.escape(name)} cannot be read"):
+            read(directory).array(name)
+
+
+def delete_entries(directory, names):
+    """Delete arrays from a manifest as an editor would: seals and counts stay."""
+    manifest = manifest_of(directory)
+    for name in names:
+        del manifest["arrays"][name]
+    write_manifest(directory, manifest)
+
+
+@pytest.mark.parametrize("step", RECORDINGS)
+def test_an_array_that_is_deleted_from_the_manifest_diverges(copies, step):
+    directory = copies.candidate / step
+    names = each(judged(directory))
+    assert unaccused(copies, step, names, in_manifest(directory, delete_entries)) == []
+
+
+@every_side
+@every_recording
+def test_an_array_that_is_deleted_from_the_manifest_is_named(copies, side, name):
+    directory, missed = getattr(copies, side) / name, {}
+    for (_, key), names in sample(stored(read(directory)), limit=12):
         with kept(directory / "manifest.json"):
-            manifest = manifest_of(directory)
-            del manifest["arrays"][name]
-            write_manifest(directory, manifest)
-            why = objection(verdict_of(copies, step), "manifest field arrays")
+            delete_entries(directory, names)
+            why = objection(verdict_of(copies, name), *names)
         if why:
-            missed[name] = why
+            missed[key] = why
+    assert missed == {}
+
+
+@every_side
+@every_recording
+def test_an_array_that_is_deleted_from_the_manifest_alone_is_not_aligned(copies, side, name):
+    directory, missed = getattr(copies, side) / name, {}
+    for array, _ in sample(each(read(directory).names), limit=12):
+        with kept(directory / "manifest.json"):
+            delete_entries(directory, [array])
+            why = objection(verdict_of(copies, name), "manifest field arrays")
+        if why:
+            missed[array] = why
     assert missed == {}
 
 

@@ -1,13 +1,17 @@
 """Evidence that is missing, empty or worth nothing is never a pass: inconclusive, and says why."""
 
 import importlib
+import shutil
 import sys
 import types
+from dataclasses import replace
 
 import pytest
 
 from modelparity import Outcome, check
+from modelparity.cases import load_case
 from modelparity.record import FUNCTIONS
+from toy import reference as toy_reference
 from toy.recorded import record_both, record_side
 
 # Which steps need a function of the candidate, and which more need it of the reference.
@@ -71,30 +75,105 @@ def test_steps_whose_function_is_missing_are_inconclusive_and_name_it(
     assert report.outcome is (Outcome.INCONCLUSIVE if needed else Outcome.ALIGNED)
 
 
-NOTHING = {
-    "sample_batches": lambda _settings: [],
-    "training_batches": lambda _settings, _epoch: iter(()),
-    "evaluation_batches": lambda _settings, _split: iter(()),
-    "evaluate": lambda _model, _settings, _split: {},
-}
+# Written out for each side: a function that both ran would be shared code.
+EMPTIED = """
+from toy import {role} as toy
+from toy.{role} import *
+
+def {function}(*arguments):
+    return {nothing} if {when} else toy.{function}(*arguments)
+"""
+
+
+def emptied(side, function, nothing, when="True"):
+    """Both sides, where one function comes back with nothing."""
+    written = {"function": function, "nothing": nothing, "when": when}
+    return {
+        role: side(f"emptied_{role}", EMPTIED.format(role=role, **written))
+        for role in ("reference", "candidate")
+    }
 
 
 @pytest.mark.parametrize(
-    ("function", "step"),
-    [("sample_batches", 1), ("evaluation_batches", 2), ("evaluate", 3), ("training_batches", 8)],
+    ("function", "nothing", "step", "said"),
+    [
+        ("sample_batches", "()", 1, "no batch was recorded"),
+        ("evaluation_batches", "()", 2, "nothing was compared"),
+        ("evaluate", "{}", 3, "nothing was compared"),
+        ("training_batches", "()", 8, "nothing was compared"),
+    ],
 )
-def test_an_empty_comparison_is_inconclusive(variant, tmp_path, function, step):
-    sides = [variant(role, **{function: NOTHING[function]}) for role in ("reference", "candidate")]
-    both = record_both(tmp_path, reference=sides[0], candidate=sides[1], steps=(step,))
+def test_an_empty_comparison_is_inconclusive(side, tmp_path, function, nothing, step, said):
+    both = record_both(tmp_path / "out", **emptied(side, function, nothing), steps=(step,))
+    [verdict] = check(both.reference, both.candidate, steps=(step,)).verdicts
+    assert (verdict.outcome, verdict.reason) == (Outcome.INCONCLUSIVE, said)
+
+
+@pytest.mark.parametrize(
+    ("function", "nothing", "step", "place"),
+    [
+        ("evaluation_batches", "()", 2, "test"),
+        ("evaluation_batches", "({}, {})", 2, "test"),
+        ("evaluate", "{}", 3, "test"),
+        ("training_batches", "()", 8, 1),
+        ("training_batches", "({}, {})", 8, 1),
+    ],
+)
+def test_an_empty_part_is_inconclusive_and_named(side, tmp_path, function, nothing, step, place):
+    modules = emptied(side, function, nothing, when=f"arguments[-1] == {place!r}")
+    both = record_both(tmp_path / "out", **modules, steps=(step,))
     [verdict] = check(both.reference, both.candidate, steps=(step,)).verdicts
     assert verdict.outcome is Outcome.INCONCLUSIVE
-    assert "nothing" in verdict.reason or "no " in verdict.reason
+    assert verdict.reason.startswith({2: "test", 3: "test", 8: "epoch 1"}[step])
 
 
-@pytest.mark.parametrize("function", ["evaluation_batches", "evaluate", "training_batches"])
-def test_a_candidate_that_yields_nothing_diverges(recorded, variant, tmp_path, function):
-    module = variant("candidate", **{function: NOTHING[function]})
-    step = {"evaluation_batches": 2, "evaluate": 3, "training_batches": 8}[function]
+def test_settings_under_which_there_are_no_samples_are_inconclusive(variant, tmp_path):
+    def only_long(settings):
+        return toy_reference.sample_batches(settings) if settings["longest"] == 6 else ()
+
+    module = variant("reference", sample_batches=only_long)
+    both = record_both(tmp_path, reference=module, steps=(1,))
+    [verdict] = check(both.reference, both.candidate, steps=(1,)).verdicts
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+    assert "longest=3" in verdict.reason
+
+
+BARE = """
+import numpy as np
+from toy import framework
+from toy.{role} import *
+
+class Bare(framework.Module):
+    def forward(self, mask):
+        return mask.sum(axis=1) {how}
+
+def build_model(settings):
+    return Bare()
+
+def forward(model, batch):
+    return {{"loss": framework.Loss(model(batch["mask"]).mean())}}
+"""
+
+
+@pytest.mark.parametrize("step", [1, 4, 6, 7, 9])
+def test_models_without_parameters_are_inconclusive(side, tmp_path, step):
+    modules = [
+        side(f"bare_{role}", BARE.format(role=role, how=how))
+        for role, how in (("reference", "* 2.0"), ("candidate", "/ 0.5"))
+    ]
+    both = record_both(tmp_path, reference=modules[0], candidate=modules[1], steps=(step,))
+    [verdict] = check(both.reference, both.candidate, steps=(step,)).verdicts
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+
+
+@pytest.mark.parametrize(
+    ("function", "nothing", "step"),
+    [("evaluation_batches", "()", 2), ("evaluate", "{}", 3), ("training_batches", "()", 8)],
+)
+def test_a_candidate_that_yields_nothing_diverges(
+    recorded, side, tmp_path, function, nothing, step
+):
+    module = emptied(side, function, nothing)["candidate"]
     report = judged(recorded, tmp_path / "out", "candidate", module, steps=(step,))
     assert report.verdicts[0].outcome is Outcome.DIVERGED
 
@@ -151,6 +230,53 @@ def test_recordings_of_other_settings_are_not_judged(recorded, tmp_path, changes
     [verdict] = check(recorded.reference, other.candidate, steps=(2,)).verdicts
     assert verdict.outcome is Outcome.INCONCLUSIVE
     assert verdict.reason.startswith(f"manifest field {field}: ")
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"name": "another"}, "case"),
+        ({"mask": "ids"}, "terms.mask"),
+        ({"unpaired": {"norm.{name}": "why not"}}, "terms.unpaired"),
+        ({"splits": ("test",)}, "terms.splits"),
+        ({"rules": ()}, "terms.rules"),
+        ({"variants": {}}, "terms.variants"),
+        ({"shared": ("toy",)}, "terms.shared"),
+    ],
+)
+def test_a_recording_of_another_case_is_not_judged(recorded, tmp_path, changes, field):
+    case = replace(load_case("toy"), **changes)
+    other = record_side("candidate", tmp_path / "out", given=recorded.reference, case=case)
+    for verdict in check(recorded.reference, other).verdicts:
+        assert verdict.outcome is Outcome.INCONCLUSIVE
+        assert verdict.reason.startswith(f"manifest field {field}: ")
+
+
+def test_a_candidate_that_was_given_nothing_is_not_judged(recorded, tmp_path):
+    alone = record_side("candidate", tmp_path / "out")
+    for verdict in check(recorded.reference, alone).verdicts:
+        assert verdict.outcome is Outcome.INCONCLUSIVE
+        assert "there is no manifest.json" in verdict.reason
+
+
+@pytest.mark.parametrize("role", ["reference", "candidate"])
+def test_a_side_is_not_judged_against_itself(recorded, role):
+    directory = getattr(recorded, role)
+    other = {"reference": "candidate", "candidate": "reference"}[role]
+    for verdict in check(directory, directory).verdicts:
+        assert verdict.outcome is Outcome.INCONCLUSIVE
+        assert (
+            verdict.reason == f"{other} manifest field side: it is a recording of the {role} side"
+        )
+
+
+def test_a_recording_of_another_step_is_not_judged(recorded, tmp_path):
+    mixed = recorded.copy(tmp_path)
+    shutil.rmtree(mixed.candidate / "evaluation_data")
+    shutil.copytree(mixed.candidate / "training_data", mixed.candidate / "evaluation_data")
+    [verdict] = check(mixed.reference, mixed.candidate, steps=(2,)).verdicts
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+    assert verdict.reason.startswith("candidate manifest field step: ")
 
 
 def test_recordings_of_other_data_are_not_judged(recorded, tmp_path):

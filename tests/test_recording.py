@@ -164,6 +164,17 @@ def test_a_removed_field_is_named(finished, field):
     assert broken_seals(read(finished)) == [f"manifest field {field}, which seal lists"]
 
 
+def test_an_array_that_was_deleted_from_the_manifest_is_named(finished):
+    edit(finished, lambda manifest: manifest["arrays"].pop("more"))
+    assert broken_seals(read(finished)) == ["manifest field arrays, which lacks more"]
+
+
+@pytest.mark.parametrize("entry", [None, 3, "x", [], {}], ids=str)
+def test_an_entry_of_a_file_that_is_none_breaks_its_seal(finished, entry):
+    edit(finished, lambda manifest: manifest["files"].update({"000.safetensors": entry}))
+    assert broken_seals(read(finished)) == ["manifest field files", "file 000.safetensors"]
+
+
 def test_an_added_field_is_named(finished):
     edit(finished, lambda manifest: manifest.update(more=1))
     assert broken_seals(read(finished)) == ["manifest field more, which seal lacks"]
@@ -206,7 +217,7 @@ def test_another_format_is_refused_with_what_wrote_it(finished, version):
         read(finished)
 
 
-@pytest.mark.parametrize("text", ["", "[]", "null", "3", "{", '{"format"', "\x00"])
+@pytest.mark.parametrize("text", ["", "[]", "null", "3", "{", '{"format"', "\x00", "[" * 100_000])
 def test_a_manifest_that_is_none_is_refused(finished, text):
     (finished / "manifest.json").write_text(text)
     with pytest.raises(InputError, match=r"recording/manifest\.json"):
@@ -216,6 +227,17 @@ def test_a_manifest_that_is_none_is_refused(finished, text):
 def test_another_dtype_than_promised_is_refused(finished):
     edit(finished, lambda manifest: manifest["arrays"]["some"].update(dtype="float32"))
     with pytest.raises(InputError, match="some is not of the dtype and shape in the manifest"):
+        read(finished).array("some")
+
+
+@pytest.mark.parametrize(("dtype", "size"), [("BF16", 12), ("F8_E4M3", 6), ("C64", 48)])
+def test_a_dtype_that_cannot_be_judged_is_refused(finished, dtype, size):
+    header = {"some": {"dtype": dtype, "shape": [2, 3], "data_offsets": [0, size]}}
+    text = json.dumps(header).encode()
+    content = len(text).to_bytes(8, "little") + text + bytes(size)
+    (finished / "000.safetensors").unlink()
+    (finished / "000.safetensors").write_bytes(content)
+    with pytest.raises(InputError, match=r"000\.safetensors: some "):
         read(finished).array("some")
 
 

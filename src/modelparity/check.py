@@ -80,10 +80,14 @@ def _read(directory: Path, step: ModuleType) -> Recording | str:
 
 @dataclass(frozen=True)
 class _Pair:
-    """What there is of a step on both sides, and why it cannot be judged, if so."""
+    """What there is of a step on both sides.
+
+    findings  why it cannot be judged, if so; broken  what was changed after it was finished
+    """
 
     recordings: tuple[Recording, ...]
     findings: tuple[Finding, ...]
+    broken: tuple[Finding, ...]
 
 
 def _pair(reference: Path, candidate: Path, step: ModuleType) -> _Pair:
@@ -96,7 +100,7 @@ def _pair(reference: Path, candidate: Path, step: ModuleType) -> _Pair:
             recordings.append(recording)
     if not findings:
         findings = _disagreements(recordings[0], recordings[1], reference, step)
-    return _Pair(tuple(recordings), tuple(findings))
+    return _Pair(tuple(recordings), tuple(findings), tuple(_broken(recordings)))
 
 
 def _disagreements(
@@ -114,10 +118,6 @@ def _disagreements(
         if manifest.get("complete") is not True:
             text = str(manifest.get("problem") or "the recording is incomplete")
             findings.append(judge.inconclusive("", text))
-        arrays = manifest.get("arrays")
-        if not isinstance(arrays, dict) or len(arrays) != manifest.get("count"):
-            text = f"its count says {manifest.get('count')}, but another number is listed"
-            findings.append(judge.inconclusive(f"{side} manifest field arrays", text))
     for name in SHARED_FIELDS:
         findings += _unequal(name, ours.manifest.get(name), theirs.manifest.get(name))
     given = theirs.manifest.get("given")
@@ -167,34 +167,42 @@ def _unequal(name: str, ours: object, theirs: object) -> list[Finding]:
 
 def _judge(reference: Path, candidate: Path, step: ModuleType, models: _Pair) -> Verdict:
     pair = _pair(reference, candidate, step)
-    everything = [*pair.recordings, *models.recordings]
+    broken = [*pair.broken, *models.broken]
     doubts = [*models.findings, *pair.findings]
     if doubts:
-        return judge.conclude(step.NUMBER, step.TITLE, [*_broken(everything), *doubts])
+        return judge.conclude(step.NUMBER, step.TITLE, [*broken, *doubts])
     (ours, theirs), (our_model, their_model) = pair.recordings, models.recordings
     try:
         evidence = Evidence(ours, theirs, our_model, their_model, *_terms(ours))
         verdict: Verdict = step.judge_step(evidence)
     except InputError as error:
         verdict = judge.conclude(step.NUMBER, step.TITLE, [judge.inconclusive("", str(error))])
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         text = f"the recordings do not fit together: {type(error).__name__}: {error}"
-        doubts = [*_broken(everything), judge.inconclusive("", text)]
+        doubts = [*broken, judge.inconclusive("", text)]
         return judge.conclude(step.NUMBER, step.TITLE, doubts)
-    return _sealed(verdict, _broken(everything))
+    return _sealed(verdict, broken)
 
 
 def _broken(recordings: Sequence[Recording]) -> list[Finding]:
     """Whatever is not as it was when its recording was finished."""
-    return [
-        judge.inconclusive(
-            f"{r.manifest.get('side')} {r.directory.name}, {what}",
-            "it is not as it was when the recording was finished",
-            "record this side again",
-        )
-        for r in recordings
-        for what in broken_seals(r)
-    ]
+    findings = []
+    for r in recordings:
+        place = f"{r.manifest.get('side')} {r.directory.name}"
+        findings += [
+            judge.inconclusive(
+                f"{place}, {what}",
+                "it is not as it was when the recording was finished",
+                "record this side again",
+            )
+            for what in broken_seals(r)
+        ]
+        arrays, count = r.manifest.get("arrays"), r.manifest.get("count")
+        if not isinstance(arrays, dict) or len(arrays) != count:
+            listed = f"{len(arrays)} are" if isinstance(arrays, dict) else "no arrays are"
+            text = f"{count} arrays were recorded, but {listed} listed"
+            findings.append(judge.inconclusive(f"{place}, manifest field count", text))
+    return findings
 
 
 def _sealed(verdict: Verdict, broken: Sequence[Finding]) -> Verdict:

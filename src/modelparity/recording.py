@@ -181,16 +181,15 @@ class Recording:
             file, key, dtype, shape = (entry[part] for part in ("file", "key", "dtype", "shape"))
         except (KeyError, TypeError):
             raise InputError(f"manifest field arrays: the entry of {name} is incomplete") from None
-        path = self.directory / str(file)
         try:
             if file not in self._open:
-                self._open[file] = safe_open(path, framework="numpy")
+                self._open[file] = safe_open(self.directory / str(file), framework="numpy")
             array: Array = self._open[file].get_tensor(key)
         except (SafetensorError, OSError, LookupError, TypeError, AttributeError) as error:
             # The last two: the file holds a dtype that NumPy lacks, or the key is no text.
-            raise InputError(f"{path.name}: {name} cannot be read: {error}") from None
+            raise InputError(f"{file}: {name} cannot be read: {error}") from None
         if str(array.dtype) != dtype or list(array.shape) != shape:
-            raise InputError(f"{path.name}: {name} is not of the dtype and shape in the manifest")
+            raise InputError(f"{file}: {name} is not of the dtype and shape in the manifest")
         return array
 
     def identity(self) -> str:
@@ -228,8 +227,8 @@ def broken_seals(recording: Recording) -> list[str]:
         if name not in seal and name != "seal":
             broken.append(f"manifest field {name}, which seal lacks")
         elif name != "seal" and seal[name] != digest(value):
-            lost = _unlisted(recording)[:3] if name == "arrays" else []
-            broken.append(f"manifest field {name}" + (f", which lacks {', '.join(lost)}" * bool(lost)))
+            lost = ", ".join(_unlisted(recording)[:3]) if name == "arrays" else ""
+            broken.append(f"manifest field {name}" + (f", which lacks {lost}" if lost else ""))
     for name, expected in _files(manifest).items():
         path = recording.directory / str(name)
         if not path.is_file():
@@ -250,10 +249,10 @@ def _unlisted(recording: Recording) -> list[str]:
     if not isinstance(arrays, dict):
         return []
     entries = [entry for entry in arrays.values() if isinstance(entry, dict)]
-    listed = {(entry.get("file"), entry.get("key")) for entry in entries}
+    listed = {(str(entry.get("file")), str(entry.get("key"))) for entry in entries}
     stored = []
     for file in _files(recording.manifest):
         with suppress(SafetensorError, OSError):
-            keys = safe_open(recording.directory / str(file), framework="numpy").keys()
-            stored += [key for key in keys if (file, key) not in listed]
+            opened: Any = safe_open(recording.directory / str(file), framework="numpy")
+            stored += [key for key in opened.keys() if (str(file), key) not in listed]  # noqa: SIM118
     return stored

@@ -60,6 +60,17 @@ def replace(path, content):
     path.write_bytes(content)
 
 
+def put_right(directory, original):
+    """Make the files of a directory those of another again."""
+    for path in sorted(directory.rglob("*"), reverse=True):
+        if path.is_file() and not (original / path.relative_to(directory)).is_file():
+            path.unlink()
+    for path in original.rglob("*"):
+        copied = directory / path.relative_to(original)
+        if path.is_file() and not (copied.is_file() and copied.read_bytes() == path.read_bytes()):
+            replace(copied, path.read_bytes())
+
+
 def manifest_of(directory):
     return json.loads((directory / "manifest.json").read_text(encoding="utf-8"))
 

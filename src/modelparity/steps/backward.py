@@ -28,16 +28,22 @@ def record(recorder: Recorder) -> None:
         NAME, "batch", lambda: first_batches(recorder, recorder.settings, UPDATES)
     )
     for dtype in PRECISIONS:
-        model = recorder.build(recorder.settings, weights, dtype)
-        for number, batch in enumerate(samples):
-            recorder.loss_and_gradients(model, batch, dtype)
-            gradients = recorder.adapter.gradients(model)
-            recorder.add_parameters(f"{dtype}/gradient/{number}/", gradients)
-        model = recorder.build(recorder.settings, weights, dtype)
-        _train(recorder, model, batches, dtype)
+        _gradients(recorder, weights, samples, dtype)
+        _train(recorder, weights, batches, dtype)
 
 
-def _train(recorder: Recorder, model: Any, batches: list[Batch], dtype: str) -> None:
+def _gradients(
+    recorder: Recorder, weights: dict[str, Array], samples: list[Batch], dtype: str
+) -> None:
+    model = recorder.build(recorder.settings, weights, dtype)
+    for number, batch in enumerate(samples):
+        recorder.loss_and_gradients(model, batch, dtype)
+        gradients = recorder.adapter.gradients(model)
+        recorder.add_parameters(f"{dtype}/gradient/{number}/", gradients)
+
+
+def _train(recorder: Recorder, weights: dict[str, Array], batches: list[Batch], dtype: str) -> None:
+    model = recorder.build(recorder.settings, weights, dtype)
     how = Training(dtype, "backward", scales=SCALES, norms=True)
     updates = list(train(recorder, model, recorder.settings, batches, how))
     start = f"{dtype}/training/"

@@ -29,24 +29,29 @@ def record(recorder: Recorder) -> None:
     """Train 50 updates in float64 and a whole epoch in float32; the reference also nudged."""
     weights = recorder.initial_weights()
     batches = recorder.shared_batches(NAME, "batch", lambda: _batches(recorder))
-    losses: Array = np.zeros(0)
-    for dtype, count in (("float64", UPDATES), ("float32", len(batches))):
-        model = recorder.build(recorder.settings, weights, dtype, training=True)
-        curve: list[float] = []
-        for loss in _losses(recorder, model, batches, count, Training(dtype, "training")):
-            curve.append(loss)
-            if len(curve) == UPDATES:
-                trained = recorder.adapter.parameters(model)
-                recorder.add_parameters(f"{dtype}/trained/", trained)
-        losses = np.array(curve)
-        recorder.writer.add(f"{dtype}/training/loss", losses)
-        if "evaluate" in recorder.functions:
-            recorder.adapter.train(model, False)
-            _evaluate(recorder, model, f"{dtype}/score/")
-        else:  # the curves can still be compared
-            recorder.writer.facts["unscored"] = f"the {recorder.role} side offers no evaluate()"
+    updates = {"float64": UPDATES, "float32": len(batches)}
+    losses = {d: _run(recorder, weights, batches, d, count) for d, count in updates.items()}
     if recorder.is_reference:
-        _nudge(recorder, weights, batches, losses)
+        _nudge(recorder, weights, batches, losses["float32"])
+
+
+def _run(
+    recorder: Recorder, weights: dict[str, Array], batches: list[Batch], dtype: str, count: int
+) -> Array:
+    """Train in one precision and record the curve, the parameters on the way, and the scores."""
+    model = recorder.build(recorder.settings, weights, dtype, training=True)
+    curve: list[float] = []
+    for loss in _losses(recorder, model, batches, count, Training(dtype, "training")):
+        curve.append(loss)
+        if len(curve) == UPDATES:
+            recorder.add_parameters(f"{dtype}/trained/", recorder.adapter.parameters(model))
+    recorder.writer.add(f"{dtype}/training/loss", np.array(curve))
+    if "evaluate" in recorder.functions:
+        recorder.adapter.train(model, False)
+        _evaluate(recorder, model, f"{dtype}/score/")
+    else:  # the curves can still be compared
+        recorder.writer.facts["unscored"] = f"the {recorder.role} side offers no evaluate()"
+    return np.array(curve)
 
 
 def _batches(recorder: Recorder) -> list[Batch]:
