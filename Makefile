@@ -29,8 +29,8 @@ check: .venv/.installed  ## format, lint, types, import contracts, tests and doc
 bench-faults: .venv/.installed  ## plant every fault in turn: is its own step the first red one?
 	$(BIN)/python benchmarks/faults.py
 
-readme: .venv/.installed  ## generate the reports shown in the README
-	$(BIN)/python docs/generate.py
+readme: .venv/.installed  ## generate the reports shown in the README; ATIS=DIR: from a run on ATIS
+	$(BIN)/python docs/generate.py $(if $(ATIS),--atis-report $(ATIS))
 
 clean:
 	rm -rf out .pytest_cache .mypy_cache .ruff_cache .hypothesis

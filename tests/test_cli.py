@@ -147,6 +147,16 @@ def test_record_and_check_on_their_own_say_what_a_run_says(tmp_path, quick):
     assert ours == (quick[0] / "out" / "toy" / "report.json").read_text(encoding="utf-8")
 
 
+def test_a_record_that_had_to_leave_a_step_incomplete_says_so(tmp_path):
+    module(tmp_path, "partial", "from toy.reference import *\ndel evaluation_batches\n")
+    how = ("--module", "partial", "--out", "r", "--steps", "2,8", "--quiet")
+    run = modelparity(tmp_path, "record", "toy", "--side", "reference", *how)
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.splitlines()[1:] == [
+        "step 2 is incomplete: the reference side offers no evaluation_batches()"
+    ]
+
+
 def test_check_writes_nothing_unless_told_where(quick):
     before = tree(quick[0])
     run = modelparity(quick[0], "check", "out/toy/reference", "out/toy/candidate")

@@ -1,12 +1,8 @@
 """Parameters that exist on one side only: findings, unless the case says why."""
 
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from modelparity import Outcome, check
 from modelparity.cases import load_case

@@ -6,8 +6,7 @@ from pathlib import Path
 from jointbert.embedded import is_embedded, write_model, write_task
 from jointbert.inputs import check_checkpoint, check_data
 from jointbert.names import RULES
-from modelparity.errors import InputError, UsageError
-from modelparity.model import Case, Setting
+from modelparity import Case, InputError, Setting, UsageError
 
 SETTINGS: Mapping[str, Setting] = {
     # what is trained: "" stands for the embedded task and the embedded model without weights

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from jointbert.phrases import ANSWERS, LONG, PIECES, SLOTS, TEMPLATES, VALUES
-from modelparity.errors import InputError
+from modelparity import InputError
 
 # 17 batches of 32 and one example; two batches of 64 and one example.
 SIZES: Mapping[str, int] = {"train": 545, "dev": 129, "test": 129}

@@ -11,7 +11,7 @@ from pathlib import Path
 from safetensors import SafetensorError, safe_open
 
 from jointbert.labels import PAD, Labels, read_labels, read_lines
-from modelparity.errors import InputError
+from modelparity import InputError
 
 SPLITS = ("train", "dev", "test")
 FILES = ("seq.in", "seq.out", "label")

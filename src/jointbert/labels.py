@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from modelparity.errors import InputError
+from modelparity import InputError
 
 PAD = "PAD"
 UNKNOWN = "UNK"

@@ -5,7 +5,7 @@ layer's weight is (out, in) in torch.nn.Linear and (in, out) in paddle.nn.Linear
 is spelled out, so that a weight that nobody thought of cannot be transposed in silence.
 """
 
-from modelparity.model import Rule
+from modelparity import Rule
 
 _LAYER = "bert.encoder.layer.{layer}"
 

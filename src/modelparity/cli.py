@@ -17,10 +17,12 @@ from modelparity.check import ALL_STEPS, check
 from modelparity.errors import ParityError, UsageError
 from modelparity.model import Outcome, Report
 from modelparity.record import replaceable
+from modelparity.recording import read
 from modelparity.report import write_all
 from modelparity.report.terminal import Progress, abandon, ladder
 from modelparity.report.text import clean
 from modelparity.run import SideOrder, look, record_side
+from modelparity.steps import STEPS
 
 EXIT = {Outcome.ALIGNED: 0, Outcome.DIVERGED: 1, Outcome.INCONCLUSIVE: 3}
 
@@ -184,6 +186,10 @@ def _record(options: argparse.Namespace) -> int:
     finally:
         progress.close()
     _say(f"recorded the {options.side} side in {options.out}")
+    for step in order.steps:
+        problem = read(order.out / STEPS[step - 1].NAME).manifest.get("problem")
+        if problem:
+            _say(f"step {step} is incomplete: {problem}")
     return 0
 
 

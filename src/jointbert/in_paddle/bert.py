@@ -11,7 +11,7 @@ import paddle
 from paddle import Tensor, nn
 from paddle.nn import functional
 
-from modelparity.errors import InputError
+from modelparity import InputError
 
 ACTIVATIONS = {
     "gelu": lambda: nn.GELU(),

@@ -16,7 +16,7 @@ from jointbert.in_paddle.bert import BertModel, Config, linear
 from jointbert.in_paddle.crf import CRF
 from jointbert.in_paddle.loss import intent_loss, slot_loss
 from jointbert.labels import read_labels
-from modelparity.errors import InputError
+from modelparity import InputError
 
 HEADS = ("intent_classifier.", "slot_classifier.", "crf.")
 # Of a checkpoint, what a model without pretraining tasks has no use for.

@@ -15,7 +15,7 @@ from transformers import initialization as init
 from jointbert.in_torch.crf import CRF
 from jointbert.in_torch.loss import intent_loss, slot_loss
 from jointbert.labels import read_labels
-from modelparity.errors import InputError
+from modelparity import InputError
 
 CRF_RANGE = 0.1  # of the CRF's uniform initialiser, as in the package pytorch-crf
 HEADS = ("intent_classifier.", "slot_classifier.", "crf.")

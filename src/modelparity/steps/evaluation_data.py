@@ -27,11 +27,15 @@ def record(recorder: Recorder) -> None:
 
 def judge_step(evidence: Evidence) -> Verdict:
     """Every element equal."""
-    return judge_data(evidence, NUMBER, TITLE)
+    splits: list[str] = evidence.reference.manifest["terms"]["splits"]
+    return judge_data(evidence, NUMBER, TITLE, {split: f"{split}/" for split in splits})
 
 
-def judge_data(evidence: Evidence, number: int, title: str) -> Verdict:
-    """Every recorded batch, field by field, element by element."""
+def judge_data(evidence: Evidence, number: int, title: str, parts: Mapping[str, str]) -> Verdict:
+    """Every recorded batch, field by field, element by element.
+
+    parts  what must not be empty -> how the names of its arrays begin
+    """
     ours, theirs = evidence.reference, evidence.candidate
     known = set(theirs.names)
     findings: list[Finding] = []
@@ -45,6 +49,11 @@ def judge_data(evidence: Evidence, number: int, title: str) -> Verdict:
         means[name.replace("/", "_")] = (found.diff.mean_abs if found.diff else None, None)
     findings += [judge.missing(n, "reference") for n in theirs.names if n not in set(ours.names)]
     findings += judge.facts("", candidate=theirs.facts, reference=ours.facts, what="split")
+    findings += [
+        judge.inconclusive(part, "there is nothing to compare in it")
+        for part, start in parts.items()
+        if not ours.below(start)
+    ]
     blame = sorted((f for f in findings if f.outcome is Outcome.DIVERGED), key=_in_order)
     counts: Mapping[str, int] = {key: int(value) for key, value in ours.facts.items()}
     return judge.conclude(

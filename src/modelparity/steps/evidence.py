@@ -73,7 +73,8 @@ class Evidence:
         if not hard:
             return ()
         listed = ", ".join(hard[:3]) + (f" and {len(hard) - 3} more" if len(hard) > 3 else "")
-        return (f"weaker claim: {listed} computes in float32 inside a float64 run",)
+        verb = "computes" if len(hard) == 1 else "compute"
+        return (f"weaker claim: {listed} {verb} in float32 inside a float64 run",)
 
 
 @dataclass(frozen=True)

@@ -31,9 +31,11 @@ def record(recorder: Recorder) -> None:
     """
     weights = recorder.initial_weights()
     runs: list[str] = []
+    counts: dict[str, int] = {}
     for prefix, settings in recorder.variants(NAME):
         samples = partial(recorder.call, "sample_batches", settings)
         batches = recorder.shared_batches(NAME, f"{prefix}batch", samples)
+        counts[prefix.rstrip("/")] = len(batches)
         for dtype in PRECISIONS:
             model = recorder.build(settings, weights, dtype)
             for number, batch in enumerate(batches):
@@ -44,6 +46,7 @@ def record(recorder: Recorder) -> None:
                 recorder.progress(f"forward, {dtype}", number + 1, len(batches))
         runs += [f"{prefix}{number}" for number in range(len(batches))]
     recorder.writer.facts["runs"] = runs
+    recorder.writer.facts["samples"] = counts
 
 
 def _free(recorder: Recorder, model: Any, batch: Batch, start: str, dtype: str) -> None:
@@ -75,7 +78,10 @@ def judge_step(evidence: Evidence) -> Verdict:
     free = [f for run in _runs(evidence) for f in _judge_free(evidence, run)]
     at_fault = [f for f in forced if f.outcome is Outcome.DIVERGED]
     blame = [f for f in structure if f.outcome is Outcome.DIVERGED] + at_fault
-    missing = [] if _runs(evidence) else [judge.inconclusive("", "no batch was recorded")]
+    counts = evidence.reference.facts.get("samples", {})
+    empty = [variant for variant, count in counts.items() if not count]
+    empty = empty if empty or _runs(evidence) else [""]
+    missing = [judge.inconclusive(variant, "no batch was recorded") for variant in empty]
     gaps, modules = _growth(evidence)
     return judge.conclude(
         NUMBER,

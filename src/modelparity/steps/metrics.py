@@ -64,6 +64,12 @@ def judge_step(evidence: Evidence) -> Verdict:
     extra = [n for n in theirs.names if n not in known]
     findings += [judge.missing(n, "reference") for n in extra]
     findings += _extreme(evidence)
+    if findings:
+        findings += [
+            judge.inconclusive(split, "nothing was evaluated")
+            for split in ours.manifest["terms"]["splits"]
+            if not ours.below(f"float64/{split}/")
+        ]
     return judge.conclude(
         NUMBER,
         TITLE,

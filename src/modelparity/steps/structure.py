@@ -14,6 +14,8 @@ def parameters(evidence: Evidence) -> list[Finding]:
     ours, theirs = evidence.reference_model, evidence.candidate_model
     left, right = ours.below("parameter/"), theirs.below("parameter/")
     pairs = pairing.pair(left, right, evidence.rules)
+    if not left and not right:
+        return [judge.inconclusive("parameters", "neither model has any to compare")]
     findings: list[Finding] = []
     for side, alone in (("candidate", pairs.reference_only), ("reference", pairs.candidate_only)):
         findings += [f for n in alone for f in evidence.missing(n, side, "parameter")]

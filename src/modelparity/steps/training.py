@@ -182,7 +182,7 @@ def _horizon_note(horizon: int | None, name: str, ours: Recording) -> tuple[str,
     if not horizon:
         return ()
     if horizon == ours.array(name).size:
-        return (f"no nudged run of the reference parts within all {horizon} float32 updates",)
+        return (f"nudged runs of the reference stay together over all {horizon} float32 updates",)
     return (
         f"float32 is judged up to update {horizon}, where one-ulp nudges of the reference part; "
         "nothing is claimed beyond it but the absence of gross differences",
@@ -195,7 +195,11 @@ def _scores(evidence: Evidence) -> list[Finding]:
     unscored = [side.facts["unscored"] for side in (theirs, ours) if "unscored" in side.facts]
     if unscored:
         return [judge.inconclusive("", reason) for reason in unscored]
-    findings = []
+    findings = [
+        judge.inconclusive(split, "no score was recorded")
+        for split in ours.manifest["terms"]["splits"]
+        if not ours.below(f"float64/score/{split}/")
+    ]
     names = [n for n in ours.names if "/score/" in n]
     for name in names:
         if name not in theirs:
