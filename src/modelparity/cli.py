@@ -203,7 +203,7 @@ def _finish(report: Report, out: Path | None, language: str) -> int:
         write_all(report, out, language=language)
     _say(ladder(report, colour=sys.stdout.isatty()))
     if out is not None:
-        _say(f"reports: {out / 'report.html'}, report.json, report.md, junit.xml, alignment.md")
+        _say(f"reports: {out / 'report.html'}, and .json, .md, junit.xml, alignment.md")
     return EXIT[report.outcome]
 
 
