@@ -7,10 +7,9 @@ import numpy as np
 import paddle
 from paddle import Tensor
 
-from jointbert.in_paddle.data import encode, evaluation_batches, evaluation_order
+from jointbert.in_paddle.data import encode, evaluation_batches, evaluation_order, label_sets
 from jointbert.in_paddle.loss import intent_losses, slot_losses
 from jointbert.in_paddle.model import JointBert
-from jointbert.labels import read_labels
 
 Result = dict[str, float | np.ndarray[Any, Any]]
 
@@ -31,7 +30,7 @@ def evaluate(model: JointBert, settings: Mapping[str, Any], split: str) -> Resul
             outcomes = _outcomes(model, settings, split)
     finally:
         model.train() if training else model.eval()
-    names = read_labels(settings["data"]).slots
+    names = label_sets(settings).slots
     gold = [entities([names[i] for i in one["slots"]]) for one in outcomes]
     predicted = [entities([names[i] for i in one["slot_predictions"]]) for one in outcomes]
     precision, recall, f1 = scores(gold, predicted)

@@ -4,6 +4,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
 import paddle
 from paddle import Tensor, nn
 from paddle.optimizer import AdamW as FusedAdamW
@@ -33,6 +34,17 @@ class AdamW(FusedAdamW):
             self._add_accumulator(
                 name, p, dtype="float64", fill_value=beta, shape=[1], device="cpu"
             )
+
+    def moments(self, p: Tensor) -> dict[str, Tensor]:
+        """The state kept for a parameter, by kind; empty before the first update."""
+        found = self._accumulators
+        return {kind: found[kind][p.name] for kind in found if p.name in found[kind]}
+
+    def set_moments(self, p: Tensor, arrays: Mapping[str, np.ndarray[Any, Any]]) -> None:
+        """Put back what `moments` gave."""
+        self._create_accumulators(None, [p])
+        for kind, array in arrays.items():
+            self._accumulators[kind][p.name].set_value(array)
 
     def _append_optimize_op(self, block: object, param_and_grad: tuple[Tensor, Tensor]) -> None:
         p, gradient = param_and_grad

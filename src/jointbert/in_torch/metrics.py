@@ -8,10 +8,9 @@ import torch
 from seqeval.metrics import f1_score, precision_score, recall_score
 from torch import Tensor
 
-from jointbert.in_torch.data import encode, evaluation_batches, evaluation_order
+from jointbert.in_torch.data import encode, evaluation_batches, evaluation_order, label_sets
 from jointbert.in_torch.loss import intent_losses, slot_losses
 from jointbert.in_torch.model import JointBert
-from jointbert.labels import read_labels
 
 Result = dict[str, float | np.ndarray[Any, Any]]
 
@@ -32,7 +31,7 @@ def evaluate(model: JointBert, settings: Mapping[str, Any], split: str) -> Resul
             outcomes = _outcomes(model, settings, split)
     finally:
         model.train(training)
-    names = [_tag(label) for label in read_labels(settings["data"]).slots]
+    names = [_tag(label) for label in label_sets(settings).slots]
     gold = [[names[i] for i in one["slots"]] for one in outcomes]
     predicted = [[names[i] for i in one["slot_predictions"]] for one in outcomes]
     intent_right = [one["intent"] == one["intent_prediction"] for one in outcomes]

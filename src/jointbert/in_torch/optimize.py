@@ -31,6 +31,7 @@ def build_optimizer(
         lr=settings["learning_rate"],
         betas=BETAS,
         eps=settings["adam_epsilon"],
+        fused=True,  # one pass over each parameter
     )
     if settings["schedule"] == "constant":
         return optimizer, get_constant_schedule_with_warmup(optimizer, settings["warmup_steps"])
