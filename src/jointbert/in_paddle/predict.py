@@ -9,6 +9,7 @@ import paddle
 from paddle.nn import functional
 
 from jointbert.in_paddle.data import Settings, inference_batch
+from jointbert.in_paddle.data import pieces_of as pieces_of
 from jointbert.in_paddle.model import JointBert, build_model
 from modelparity.errors import UsageError
 

@@ -42,8 +42,11 @@ class Listener:
     on_best: Callable[[JointBert], None] = lambda _: None
 
 
+QUIET = Listener()
+
+
 def fit(
-    settings: Settings, listener: Listener = Listener(), store: Store | None = None
+    settings: Settings, listener: Listener = QUIET, store: Store | None = None
 ) -> Trained:
     """Train for `epochs` and keep the epoch of the best dev semantic-frame accuracy.
 

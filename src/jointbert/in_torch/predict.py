@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from jointbert.in_torch.data import Settings, inference_batch
+from jointbert.in_torch.data import pieces_of as pieces_of
 from jointbert.in_torch.model import JointBert, build_model
 from modelparity.errors import UsageError
 
