@@ -127,6 +127,7 @@ def written_whole(target: Path) -> Iterator[Path]:
         for left in target.parent.glob(f".{target.name}.*.unfinished"):
             left.unlink()
         yield unfinished
+        unfinished.chmod(_readable())  # safetensors writes for the owner only
         _to_disk(unfinished)
         unfinished.replace(target)
         _to_disk(target.parent)
@@ -157,6 +158,12 @@ def only_one(directory: Path) -> Iterator[None]:
             raise UsageError(f"{directory}: another process trains into it; wait for it") from None
         yield
         path.unlink(missing_ok=True)
+
+
+def _readable() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return 0o666 & ~mask
 
 
 def _to_disk(path: Path) -> None:

@@ -1,6 +1,8 @@
 """JointBERT's port in PaddlePaddle, a twin of `jointbert.in_torch`."""
 
+import importlib
 import os
+import warnings
 from pathlib import Path
 
 
@@ -13,3 +15,9 @@ def _is_amd() -> bool:
 # its slow path unless told to use AVX2. Predictions change by rounding only.
 if _is_amd():
     os.environ.setdefault("MKL_DEBUG_CPU_TYPE", "5")
+
+# Paddle's C++ half warns on standard error, in the midst of answers, of what no user can change.
+os.environ.setdefault("GLOG_minloglevel", "2")
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # its import misses an optional compiler cache
+    importlib.import_module("paddle")

@@ -22,7 +22,7 @@ def evaluate(model: JointBert, settings: Mapping[str, Any], split: str) -> Resul
     of its labelled words (with a CRF: its negative log-likelihood). `slot_precision`, `slot_recall`
     and `slot_f1` count whole entities; `semantic_frame_acc` sentences whose intent and slots are
     all right. `intent_predictions` (N,) and `slot_predictions` (labelled words,) are int64;
-    `intent_logits` (N, I) has the model's dtype.
+    `intent_logits` (N, I) and `losses` (N,) have the model's dtype.
     """
     training = model.training
     model.eval()
@@ -47,6 +47,7 @@ def evaluate(model: JointBert, settings: Mapping[str, Any], split: str) -> Resul
         "intent_predictions": np.array([one["intent_prediction"] for one in outcomes], np.int64),
         "slot_predictions": np.concatenate([one["slot_predictions"] for one in outcomes]),
         "intent_logits": np.stack([one["intent_logits"] for one in outcomes]),
+        "losses": np.array([one["loss"] for one in outcomes], outcomes[0]["intent_logits"].dtype),
     }
 
 
