@@ -9,7 +9,7 @@ import fcntl
 import json
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -75,7 +75,7 @@ class Store:
             "progress": json.dumps(asdict(progress)),
         }
         with written_whole(target) as unfinished:
-            save_file({n: np.ascontiguousarray(a) for n, a in arrays.items()}, unfinished, header)
+            save_file({n: np.asarray(a, order="C") for n, a in arrays.items()}, unfinished, header)
         for earlier in self.files():
             if earlier != target:
                 earlier.unlink(missing_ok=True)
@@ -132,13 +132,13 @@ def written_whole(target: Path) -> Iterator[Path]:
         unfinished.replace(target)
         _to_disk(target.parent)
     except (OSError, SafetensorError) as error:
-        unfinished.unlink(missing_ok=True)
+        _remove(unfinished)
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise InputError(
             f"{target}: cannot be written ({reason}); what was saved before is still there"
         ) from None
     except BaseException:
-        unfinished.unlink(missing_ok=True)
+        _remove(unfinished)
         raise
 
 
@@ -157,6 +157,11 @@ def only_one(directory: Path) -> Iterator[None]:
         except OSError:
             raise UsageError(f"{directory}: another process trains into it; wait for it") from None
         yield
+        path.unlink(missing_ok=True)
+
+
+def _remove(path: Path) -> None:
+    with suppress(OSError):  # what went wrong before is what matters
         path.unlink(missing_ok=True)
 
 

@@ -53,10 +53,10 @@ def locate(name: str) -> Path:
     Raises InputError where there is neither.
     """
     directory = Path(name).expanduser()
-    if directory.is_dir():
+    if name and directory.is_dir():
         return directory
     if name.count("/") > 1 or name.startswith((".", "/", "~")) or not name:
-        raise InputError(f"{name or chr(39) * 2}: no such directory; name one, or a model of the hub")
+        raise InputError(f"model {name!r}: no such directory; name one, or a model of the hub")
     try:
         from huggingface_hub import snapshot_download
     except ImportError:
