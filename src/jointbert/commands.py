@@ -20,7 +20,9 @@ def train(given: argparse.Namespace, places: dict[str, str], options: Options) -
     from jointbert.scalars import Scalars
     from jointbert.training import Job, train
 
-    job = Job(places["data"], places["checkpoint"], Path(places["out"]), places["framework"], options)
+    job = Job(
+        places["data"], places["checkpoint"], Path(places["out"]), places["framework"], options
+    )
     display = Display(given.quiet)
     listeners: list[Any] = [display]
     if given.tensorboard is not None:
@@ -83,7 +85,7 @@ def predict(given: argparse.Namespace) -> int:
     parser = Parser.from_pretrained(
         given.model, given.framework, precision=given.precision, threads=given.threads
     )
-    out = open(sys.stdout.fileno(), "w", encoding="utf-8", newline="\n", closefd=False)  # noqa: PTH123, SIM115
+    out = open(sys.stdout.fileno(), "w", encoding="utf-8", newline="\n", closefd=False)  # noqa: SIM115
     answer(parser, sys.stdin.buffer, out, top_k=given.top_k, form=given.input)
     return 0
 

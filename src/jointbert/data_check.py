@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from jointbert.jsonl import Row, rows_of
-from jointbert.labels import INTENT_FILE, PAD, SLOT_FILE, Labels, read_labels, read_lines
+from jointbert.labels import INTENT_FILE, PAD, SLOT_FILE, Labels, read_lines
 from modelparity.errors import InputError
 
 SPLITS = ("train", "dev", "test")

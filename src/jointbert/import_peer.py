@@ -1,7 +1,7 @@
 """Take over models that the PyTorch implementation in wide use (monologg/JointBERT) has trained.
 
-Its directory holds `config.json`, `pytorch_model.bin` or `model.safetensors`, and pickled arguments,
-which are never opened. Its labels are files of the task, and its vocabulary is that of the model
+Its directory holds `config.json`, `pytorch_model.bin` or `model.safetensors`, and arguments that are
+pickled and never opened. Its labels are files of the task, its vocabulary is that of the model that
 it began from; both may lie elsewhere.
 """
 
@@ -17,7 +17,7 @@ from safetensors.numpy import load_file
 
 from jointbert import saved
 from jointbert.inputs import check_checkpoint
-from jointbert.labels import INTENT_FILE, SLOT_FILE, Labels, read_labels
+from jointbert.labels import INTENT_FILE, SECTION, SLOT_FILE, Labels, read_labels
 from jointbert.parser import require
 from modelparity.errors import InputError, UsageError
 
@@ -50,7 +50,7 @@ def import_peer(source: Path, out: Path, labels: Path, tokenizer: str, max_seq_l
     vocabulary = saved.locate(tokenizer) if tokenizer else source
     if not (vocabulary / "vocab.txt").exists():
         raise InputError(
-            f"{vocabulary}: no vocab.txt; name the model that the training began from by --tokenizer"
+            f"{vocabulary}: no vocab.txt; name the model that it was trained from by --tokenizer"
         )
     with TemporaryDirectory() as scratch:
         together = Path(scratch)
@@ -127,5 +127,5 @@ def _write_config(source: Path, target: Path) -> None:
         raise InputError(f"{source}: not a JSON object")
     # Written by releases that knew neither key; BERT is all that this implementation takes over.
     config.setdefault("model_type", "bert")
-    config.pop(saved.SECTION, None)
+    config.pop(SECTION, None)
     target.write_text(json.dumps(config), encoding="utf-8")

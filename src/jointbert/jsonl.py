@@ -92,7 +92,7 @@ def _row(number: int, line: str) -> Row:
         raise InputError("slots is not a list of objects; write type, start and end of each")
     places = [_place(slot, text) for slot in slots]
     words = split_at(text, places)
-    spans = []
+    spans: list[Span] = []
     for slot, (start, end) in sorted(zip(slots, places, strict=True), key=lambda pair: pair[1]):
         inside = [n for n, word in enumerate(words) if start < word.end and word.start < end]
         span = Span(_word(slot, "type"), inside[0], inside[-1] + 1)

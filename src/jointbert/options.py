@@ -151,9 +151,7 @@ def _check(options: Options) -> None:
     if not 0 <= options.dropout < 1:
         raise UsageError(f"dropout: {options.dropout}; it must be in [0, 1)")
     if options.max_seq_len < 3:
-        raise UsageError(
-            f"max_seq_len: {options.max_seq_len}; [CLS], one piece and [SEP] need 3"
-        )
+        raise UsageError(f"max_seq_len: {options.max_seq_len}; [CLS], one piece and [SEP] need 3")
     if options.ignore_index > 0:
         raise UsageError(
             f"ignore_index: {options.ignore_index} is a label; use 0 (PAD) or a number below 0"

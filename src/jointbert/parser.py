@@ -141,8 +141,10 @@ class Parser:
                 count += len(pieces[last])
                 last += 1
             following = last
-            while last < len(words) and following > first + 1 and (
-                sum(map(len, pieces[following - 1 : last])) <= room // 4
+            while (
+                last < len(words)
+                and following > first + 1
+                and (sum(map(len, pieces[following - 1 : last])) <= room // 4)
             ):
                 following -= 1
             until = last if last == len(words) else (following + last + 1) // 2
@@ -185,15 +187,16 @@ class Parser:
             for place in range(*window.decided):
                 labels[place] = self.labels.slots[int(slots[place - window.first])]
                 sure[place] = float(confidences[place - window.first])
-        probabilities = np.mean([intents for _, intents, _, _ in parts], axis=0, dtype=np.float64)
+        found = np.stack([intents for _, intents, _, _ in parts]).astype(np.float64)
+        probabilities: Array = found.mean(axis=0)
         best = np.argsort(-probabilities, kind="stable")[: max(1, top_k)]
         intents = tuple(
             Intent(self.labels.intents[int(one)], float(probabilities[one])) for one in best
         )
-        slots = tuple(_slot(text, words, span, sure) for span in spans_of(labels))
+        filled = tuple(_slot(text, words, span, sure) for span in spans_of(labels))
         cut = any(window.cut for window, _, _, _ in parts)
         first = intents[0]
-        return Parse(text, first.intent, first.probability, intents, slots, len(parts), cut)
+        return Parse(text, first.intent, first.probability, intents, filled, len(parts), cut)
 
 
 def require(framework: str) -> None:

@@ -55,7 +55,9 @@ def html(report: Report) -> str:
         f"<tr><td>{escape(name)}</td><td>{value:.4f}</td></tr>"
         for name, value in report.scores.items()
     )
-    cut = f"<p>Longer than max_seq_len, last words not read: {_cut(report)}</p>" if report.cut else ""
+    cut = (
+        f"<p>Longer than max_seq_len, last words not read: {_cut(report)}</p>" if report.cut else ""
+    )
     confusions = "".join(
         f"<tr><td>{escape(c.gold)}</td><td class=left>{escape(c.predicted)}</td>"
         f"<td>{c.count}</td></tr>"

@@ -97,7 +97,9 @@ def read(name: str | Path) -> Saved:
         labels = Labels(tuple(section["intents"]), tuple(section["slots"]))
         saved = Saved(directory, labels, **{name: section[name] for name in KEPT})
     except (KeyError, TypeError) as error:
-        raise InputError(f"{path}: section {SECTION!r} lacks {error}; save the model again") from None
+        raise InputError(
+            f"{path}: section {SECTION!r} lacks {error}; save the model again"
+        ) from None
     _check_heads(directory / WEIGHTS, saved)
     return saved
 
@@ -172,5 +174,3 @@ def release() -> str:
         return version("modelparity")
     except PackageNotFoundError:
         return "unknown"
-
-

@@ -6,6 +6,7 @@ joined anew on the way.
 
 import re
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from modelparity.errors import InputError
@@ -82,7 +83,7 @@ def place_of(span: Span, words: Sequence[Word]) -> tuple[int, int]:
 def split_at(text: str, places: Iterable[tuple[int, int]]) -> list[Word]:
     """Words of a string, cut further where a span [start, end) begins or ends inside one.
 
-    A cut is made only beside punctuation, where BERT's own pieces are cut too; InputError elsewhere.
+    A cut is made beside punctuation only, where BERT's pieces end too; InputError elsewhere.
     """
     cuts = sorted({edge for place in places for edge in place})
     words: list[Word] = []
@@ -93,7 +94,5 @@ def split_at(text: str, places: Iterable[tuple[int, int]]) -> list[Word]:
                 raise InputError(
                     f"a span begins or ends inside the word {word.text!r} (character {edge})"
                 )
-        words += [
-            Word(text[a:b], a, b) for a, b in zip(edges, edges[1:], strict=False)
-        ]
+        words += [Word(text[a:b], a, b) for a, b in pairwise(edges)]
     return words

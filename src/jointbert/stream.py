@@ -45,7 +45,7 @@ def answer(parser: Parser, source: BinaryIO, out: TextIO, *, top_k: int, form: s
 
 
 def _batches(source: BinaryIO, form: str) -> Iterator[tuple[list[Line], InputError | None]]:
-    lines: queue.Queue[bytes | None | OSError] = queue.Queue(AHEAD)
+    lines: queue.Queue[bytes | OSError | None] = queue.Queue(AHEAD)
     threading.Thread(target=_read, args=(source, lines), daemon=True).start()
     number, size, ended = 0, FIRST, False
     while not ended:
@@ -72,7 +72,7 @@ def _batches(source: BinaryIO, form: str) -> Iterator[tuple[list[Line], InputErr
         size = min(2 * size, LARGEST)
 
 
-def _read(source: BinaryIO, lines: "queue.Queue[bytes | None | OSError]") -> None:
+def _read(source: BinaryIO, lines: "queue.Queue[bytes | OSError | None]") -> None:
     try:
         for raw in source:
             lines.put(raw)

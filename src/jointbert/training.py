@@ -69,7 +69,9 @@ def train(job: Job, *, resume: bool, on_update: Update, on_epoch: Epoch) -> Fini
         labels = read_labels(settings["data"])
         predict.start(settings)
         listener = side.Listener(
-            on_update, on_epoch, lambda m: saved.write(job.out, network.to_arrays(m), settings, labels)
+            on_update,
+            on_epoch,
+            lambda m: saved.write(job.out, network.to_arrays(m), settings, labels),
         )
         trained = side.fit(settings, listener, store)
         # Once more: a kill between an epoch's end and its checkpoint may have left another epoch's.

@@ -1,7 +1,6 @@
 """Checkpoints: whole or not at all, and of one training only."""
 
 import errno
-import os
 from pathlib import Path
 
 import numpy as np
@@ -35,9 +34,7 @@ def test_a_later_checkpoint_takes_the_earlier_one_s_place(tmp_path: Path):
     assert [path.name for path in store.files()] == ["00000010-0001.safetensors"]
 
 
-def test_a_full_disk_leaves_the_earlier_checkpoint(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_a_full_disk_leaves_the_earlier_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     store = Store(tmp_path, {}, 5)
     store.save(ARRAYS, progress(5))
 
@@ -48,7 +45,7 @@ def test_a_full_disk_leaves_the_earlier_checkpoint(
     monkeypatch.setattr(checkpoint, "save_file", full)
     with pytest.raises(InputError, match="No space left on device"):
         store.save(ARRAYS, progress(10))
-    assert os.listdir(tmp_path) == ["00000005-0001.safetensors"]
+    assert [path.name for path in tmp_path.iterdir()] == ["00000005-0001.safetensors"]
     assert store.load()[1] == progress(5)
 
 
@@ -74,7 +71,7 @@ def test_what_a_killed_process_left_is_removed(tmp_path: Path):
     (tmp_path / ".a.123.unfinished").write_text("half")
     with written_whole(tmp_path / "a") as path:
         path.write_text("whole")
-    assert os.listdir(tmp_path) == ["a"]
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
 
 
 def test_two_processes_do_not_train_into_one_directory(tmp_path: Path):

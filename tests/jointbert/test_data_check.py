@@ -63,8 +63,13 @@ def test_i_without_b_is_found(task: Callable[..., Path], tags: str):
 
 
 def test_labels_that_training_lacks_are_found(task: Callable[..., Path]):
-    directory = task("test", seq_out=["O", "O B-song", "O O B-city I-city"], label=["x", "play", "go"])
-    assert found(directory, "unknown label") == [("test/label", 1, False), ("test/seq.out", 2, False)]
+    directory = task(
+        "test", seq_out=["O", "O B-song", "O O B-city I-city"], label=["x", "play", "go"]
+    )
+    assert found(directory, "unknown label") == [
+        ("test/label", 1, False),
+        ("test/seq.out", 2, False),
+    ]
 
 
 def test_labels_that_the_label_file_lacks_are_found(task: Callable[..., Path]):

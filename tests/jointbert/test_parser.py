@@ -91,9 +91,7 @@ def test_what_one_framework_saved_the_other_predicts_alike(
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)
-def test_every_span_is_the_text_between_its_offsets(
-    parsers: Callable[..., Parser], framework: str
-):
+def test_every_span_is_the_text_between_its_offsets(parsers: Callable[..., Parser], framework: str):
     spaced = [text.replace(" ", "  \t") + " !" for text in texts()]
     for parse in parsers("torch", False, framework).parse(texts() + spaced):
         for slot in parse.slots:

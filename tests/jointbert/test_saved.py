@@ -10,9 +10,9 @@ from saving import save
 
 pytest.importorskip("torch", reason="the models are made by PyTorch")
 
-from jointbert import saved  # noqa: E402
-from jointbert.labels import read_labels  # noqa: E402
-from modelparity.errors import InputError  # noqa: E402
+from jointbert import saved
+from jointbert.labels import read_labels
+from modelparity.errors import InputError
 
 Change = Callable[[dict[str, Any]], None]
 

@@ -69,7 +69,7 @@ class AdamW(FusedAdamW):
 
 
 def _blocks(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
-    """Views of equal parts of tensors of one shape: whole ones, or of some rows where they are large.
+    """Views of tensors of one shape: whole ones, or some rows at a time where they are large.
 
     Temporary arrays of a block stay in the cache and in Paddle's pool; those of all word embeddings
     are fetched from the system each time, which costs more than the arithmetic.

@@ -82,7 +82,9 @@ class JointBert(BertPreTrainedModel):
         sequence, pooled = encoded.last_hidden_state, encoded.pooler_output  # (B, T, H), (B, H)
         if sequence.dtype != self.intent_classifier.linear.weight.dtype:
             # The encoder's precision was chosen; labels are decided in that of the heads.
-            sequence, pooled = (t.to(self.intent_classifier.linear.weight) for t in (sequence, pooled))
+            sequence, pooled = (
+                t.to(self.intent_classifier.linear.weight) for t in (sequence, pooled)
+            )
         return {
             "sequence_output": sequence,
             "pooled_output": pooled,

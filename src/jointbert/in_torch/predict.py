@@ -36,7 +36,8 @@ def start(settings: Settings) -> None:
 def load(settings: Settings) -> JointBert:
     """The model of prepared settings, ready to predict; its encoder in the wanted precision."""
     start(settings)
-    model = build_model(settings).eval()
+    model = build_model(settings)
+    model.eval()
     if settings["precision"] == "bfloat16":
         model.bert.to(torch.bfloat16)
     return model

@@ -46,9 +46,7 @@ class Listener:
 QUIET = Listener()
 
 
-def fit(
-    settings: Settings, listener: Listener = QUIET, store: Store | None = None
-) -> Trained:
+def fit(settings: Settings, listener: Listener = QUIET, store: Store | None = None) -> Trained:
     """Train for `epochs` and keep the epoch of the best dev semantic-frame accuracy.
 
     Equal accuracies are told apart by the dev loss. Goes on from the checkpoint of `store` where it
@@ -74,9 +72,7 @@ def fit(
         listener.on_epoch(len(progress.evaluations), progress.evaluations[-1], better)
     run.model.load_state_dict(_tensors(run.best))
     run.model.eval()
-    return Trained(
-        run.model, tuple(progress.losses), tuple(progress.evaluations), progress.best
-    )
+    return Trained(run.model, tuple(progress.losses), tuple(progress.evaluations), progress.best)
 
 
 @dataclass
