@@ -1,7 +1,7 @@
 """Take over models that the PyTorch implementation in wide use (monologg/JointBERT) has trained.
 
-Its directory holds `config.json`, `pytorch_model.bin` or `model.safetensors`, and arguments that are
-pickled and never opened. Its labels are files of the task, its vocabulary is that of the model that
+Its directory holds `config.json`, `pytorch_model.bin` or `model.safetensors`, and pickled options,
+which are never opened. Its labels are files of the task, its vocabulary is that of the model that
 it began from; both may lie elsewhere.
 """
 
