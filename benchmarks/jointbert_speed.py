@@ -2,10 +2,10 @@
 
     python benchmarks/jointbert_speed.py --data DIR --checkpoint DIR [--peer DIR] [--json]
 
-DIR of --data holds the tasks atis and snips. One process a framework measures both forms of batches;
-they take turns, and of each batch the fastest of all rounds counts, so that other work on the
-machine falls out. What is timed is what `jointbert train` and `jointbert predict` run. With --json
-the last line is one object.
+--data holds the tasks atis and snips. One process a framework measures both forms of batches; they
+take turns, and of each batch the fastest of all rounds counts: other work on the machine falls
+out. What is timed is what `jointbert train` and `jointbert predict` run. With --json the last line
+is one object.
 """
 
 import argparse
