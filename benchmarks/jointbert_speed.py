@@ -22,6 +22,8 @@ from typing import Any
 
 import numpy as np
 
+from jointbert.memory import keep_freed
+
 FRAMEWORKS = ("torch", "paddle")
 BATCH = 32  # the product's default, in training and in prediction
 TRAINED = {True: 16, False: 5}  # batches timed with buckets and without; the latter cost the same
@@ -75,6 +77,7 @@ class Worker:
         """Train a model for some updates, so that predictions mean something."""
         settings = self.settings(task)
         self.predict.start(settings)
+        keep_freed()
         run = self.train._begin(settings)
         losses = list(islice(self.train._epoch(run, settings, 0, 0), self.given.updates))
         self.models[task] = run

@@ -15,6 +15,7 @@ from jointbert.embedded import is_embedded, write_model, write_task
 from jointbert.inputs import check_checkpoint, check_data
 from jointbert.jsonl import as_task, is_jsonl
 from jointbert.labels import Labels, read_labels, read_lines
+from jointbert.memory import keep_freed
 from jointbert.options import INCIDENTAL, Options
 from jointbert.parser import require
 from modelparity.errors import InputError, UsageError
@@ -68,6 +69,7 @@ def train(job: Job, *, resume: bool, on_update: Update, on_epoch: Epoch) -> Fini
         network = importlib.import_module(f"jointbert.in_{job.framework}.model")
         labels = read_labels(settings["data"])
         predict.start(settings)
+        keep_freed()
         listener = side.Listener(
             on_update,
             on_epoch,

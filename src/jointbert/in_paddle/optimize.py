@@ -12,7 +12,7 @@ from paddle.optimizer.lr import LambdaDecay
 
 BETAS = (0.9, 0.999)  # Kingma and Ba, 2015, arXiv 1412.6980
 UNDECAYED = ("bias", "LayerNorm.weight")  # ends of names: as BERT was trained
-BLOCK = 1 << 19  # elements that are updated at once
+BLOCK = 1 << 18  # elements that are updated at once
 NORM_EPSILON = 1e-6  # torch.nn.utils.clip_grad_norm_ adds it to the norm
 
 

@@ -23,7 +23,7 @@ Settings = Mapping[str, Any]
 
 # How many batches of sentences are sorted by length together: enough to bring equal lengths
 # together, few enough that an epoch's order stays random.
-POOL = 64
+POOL = 256
 TRUNCATION_SHOWN = 16  # sample_batches() truncates sentences where the limit is at most this
 
 
