@@ -29,6 +29,7 @@ ODD = [
     " \t\n",
     "a" * 300,
     "go\r\nto\u2028paris",
+    "unassigned \U0001f8de x\u0378y, private \ue000 new \U0001fae8 \U0001fac8",
 ]
 LONG = " ".join(" ".join(words) for words, _, _ in sentences("test")[:12])
 

@@ -6,6 +6,7 @@ A batch is a dictionary of int64 arrays: `input_ids`, `attention_mask`, `token_t
 """
 
 import json
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -176,7 +177,8 @@ class Vocabulary:
 
     def pieces(self, words: Sequence[str]) -> list[list[int]]:
         """The piece ids of each word, at least one."""
-        encoded = self.tokenizer.encode_batch(list(words), add_special_tokens=False)
+        cleaned = [_without_controls(word) for word in words]
+        encoded = self.tokenizer.encode_batch(cleaned, add_special_tokens=False)
         return [one.ids or [self.unknown] for one in encoded]
 
 
@@ -200,6 +202,16 @@ def _vocabulary(checkpoint: str) -> Vocabulary:
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     tokenizer.add_special_tokens([_text(token) for token in special])
     return Vocabulary(tokenizer, ids[pad], ids[unknown], ids[cls], ids[sep])
+
+
+def _without_controls(word: str) -> str:
+    """BERT's text cleaning, by Python's Unicode tables: those of `tokenizers` are of another year.
+
+    New emoji are unassigned, and so removed, in the older of two tables.
+    """
+    if word.isprintable():
+        return word
+    return "".join(c for c in word if unicodedata.category(c)[0] != "C")
 
 
 def _text(token: str | Mapping[str, str]) -> str:
