@@ -39,6 +39,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Who read the answers has gone. Python would complain once more while it ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        # A disk that is full, a file without permission: where no better message was made.
+        print(f"jointbert: {error.filename or 'a file'}: {error.strerror}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("jointbert: interrupted", file=sys.stderr)
         return 130

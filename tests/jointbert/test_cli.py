@@ -1,5 +1,6 @@
 """The command line: one clear line and exit code 2 for wrong input; streaming; whole runs."""
 
+import errno
 import json
 import subprocess
 import sys
@@ -32,6 +33,17 @@ def model(tmp_path_factory: pytest.TempPathFactory, prepared: Callable[..., Any]
 @pytest.fixture(scope="module")
 def parser(model: Path) -> Parser:
     return Parser.from_pretrained(model, threads=1)
+
+
+def test_a_disk_that_is_full_before_training_begins_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    def full(path: Path, _: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    code = main(["train", "--data", "embedded", *TINY, "--out", str(tmp_path / "o")])
+    assert "No space left on device" in line_of(capsys, code)
 
 
 def line_of(capsys: pytest.CaptureFixture[str], code: int) -> str:
