@@ -1,7 +1,7 @@
 """Keep freed memory in the process while a model trains.
 
-The gradient of the word embeddings is larger than what glibc keeps, so each update would
-fetch its pages from the system anew: 15 to 25 ms of 430 for the six-layer model, whatever the batch.
+The gradient of the word embeddings is larger than what glibc keeps, so each update would fetch its
+pages from the system anew: 15 to 25 ms of 430 for the six-layer model, whatever the batch.
 """
 
 import ctypes
