@@ -124,7 +124,7 @@ def settings_of(saved: Saved, **changes: Any) -> dict[str, Any]:
         "labels": str(saved.directory),
         "checkpoint": str(saved.directory),
         "pretrained": True,
-        "attention": "sdpa",
+        "attention": "eager",
         "bucket": True,
         "eval_batch_size": 64,
         "precision": "float32",
