@@ -3,3 +3,7 @@
 The two implementations, `jointbert.in_torch` and `jointbert.in_paddle`, are twins: same files, same
 classes, same order of functions. Importing this package loads neither framework.
 """
+
+from jointbert.parser import Intent, Parse, Parser, Slot
+
+__all__ = ["Intent", "Parse", "Parser", "Slot"]

@@ -5,7 +5,7 @@ imports a framework.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
@@ -27,16 +27,17 @@ SIZES = (
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
 
 
-def check_data(data: str | Path) -> Labels:
-    """Check every split of a task and return its label sets."""
+def check_data(data: str | Path, splits: Sequence[str] = SPLITS) -> Labels:
+    """Check these splits of a task and return its label sets."""
     directory = Path(data)
     if not directory.is_dir():
         raise InputError(f"data {directory}: no such directory; name one with train, dev and test")
-    for split in SPLITS:
-        _check_split(directory / split)
+    for split in splits:
+        check_split(directory / split)
     labels = read_labels(directory)
-    _check_known(directory / "train" / "seq.out", labels.slots, "slot_label.txt")
-    _check_known(directory / "train" / "label", labels.intents, "intent_label.txt")
+    if "train" in splits:
+        _check_known(directory / "train" / "seq.out", labels.slots, "slot_label.txt")
+        _check_known(directory / "train" / "label", labels.intents, "intent_label.txt")
     return labels
 
 
@@ -59,7 +60,8 @@ def check_checkpoint(checkpoint: str | Path, *, weights: bool) -> dict[str, obje
     return config
 
 
-def _check_split(directory: Path) -> None:
+def check_split(directory: Path) -> None:
+    """Check one split by itself."""
     words, slots, intents = (read_lines(directory / name) for name in FILES)
     if not words:
         raise InputError(f"{directory / 'seq.in'}: no sentences; a split needs at least one")

@@ -2,9 +2,11 @@
 
 A task is a directory `{train,dev,test}/{seq.in,seq.out,label}`: a sentence a line, its words,
 their slot labels and its intent. `intent_label.txt` and `slot_label.txt` beside them hold one label
-a line in the order of the ids; where a file is absent its set is made from the training split.
+a line in the order of the ids; where a file is absent its set is made from the training split. A
+saved model names its labels in config.json.
 """
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +17,7 @@ PAD = "PAD"
 UNKNOWN = "UNK"
 INTENT_FILE = "intent_label.txt"
 SLOT_FILE = "slot_label.txt"
+SECTION = "jointbert"  # of a saved model's config.json
 
 
 @dataclass(frozen=True)
@@ -26,12 +29,15 @@ class Labels:
 
 
 def read_labels(data: str | Path) -> Labels:
-    """The label sets of the task in `data`.
+    """The label sets of the task, or of the saved model, in `data`.
 
     Sets made from the training split are sorted behind UNK (intents) and PAD, UNK (slots). Raises
     InputError for files that are absent, empty, ambiguous or lack these labels.
     """
     directory = Path(data)
+    saved = _saved(directory / "config.json")
+    if saved is not None:
+        return saved
     intents, slots = directory / INTENT_FILE, directory / SLOT_FILE
     return Labels(
         intents=_read(intents, (), (UNKNOWN,)) if intents.exists() else _made_intents(directory),
@@ -54,6 +60,16 @@ def read_lines(path: Path) -> list[str]:
     # Not splitlines(): it would also cut at characters that occur inside sentences.
     lines = text.split("\n")
     return lines[:-1] if lines[-1] == "" else lines
+
+
+def _saved(path: Path) -> Labels | None:
+    if not path.exists():
+        return None
+    try:
+        section = json.loads(path.read_text(encoding="utf-8")).get(SECTION)
+        return section and Labels(tuple(section["intents"]), tuple(section["slots"]))
+    except (OSError, ValueError, AttributeError, KeyError, TypeError) as error:
+        raise InputError(f"{path}: its labels cannot be read ({error}); save it again") from None
 
 
 def _read(path: Path, first: tuple[str, ...], needed: tuple[str, ...]) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from frameworks import import_paddle
 paddle = import_paddle()
 
 from jointbert.in_paddle.metrics import evaluate  # noqa: E402
-from jointbert.in_paddle.train import fit  # noqa: E402
+from jointbert.in_paddle.train import Listener, fit  # noqa: E402
 
 Prepare = Callable[..., dict[str, Any]]
 
@@ -16,7 +16,7 @@ Prepare = Callable[..., dict[str, Any]]
 def test_fitting_lowers_the_loss_and_counts_its_updates(prepared: Prepare):
     settings = prepared(epochs=2)
     seen: list[tuple[int, int, float]] = []
-    trained = fit(settings, lambda *step: seen.append(step))
+    trained = fit(settings, Listener(on_update=lambda *step: seen.append(step)))
     assert [done for done, _, _ in seen] == list(range(1, 37))
     assert {total for _, total, _ in seen} == {36}
     assert tuple(loss for _, _, loss in seen) == trained.losses

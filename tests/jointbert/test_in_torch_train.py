@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch", reason="the reference needs PyTorch")
 
 from jointbert.in_torch import side  # noqa: E402
 from jointbert.in_torch.metrics import evaluate  # noqa: E402
-from jointbert.in_torch.train import fit  # noqa: E402
+from jointbert.in_torch.train import Listener, fit  # noqa: E402
 
 Prepare = Callable[..., dict[str, Any]]
 SCORES = ("intent_acc", "slot_precision", "slot_recall", "slot_f1", "semantic_frame_acc")
@@ -43,7 +43,7 @@ def test_150_updates_bring_every_embedded_score_strictly_between_zero_and_one(
 def test_fitting_lowers_the_loss_and_counts_its_updates(prepared: Prepare):
     settings = prepared(epochs=2)
     seen: list[tuple[int, int, float]] = []
-    trained = fit(settings, lambda *step: seen.append(step))
+    trained = fit(settings, Listener(on_update=lambda *step: seen.append(step)))
     assert [done for done, _, _ in seen] == list(range(1, 37))
     assert {total for _, total, _ in seen} == {36}
     assert tuple(loss for _, _, loss in seen) == trained.losses

@@ -6,6 +6,7 @@ Everything is computed in log space and in the precision of its inputs.
 
 import paddle
 from paddle import Tensor, nn
+from paddle.nn import functional
 
 RANGE = 0.1  # of the uniform initialiser, as in the package pytorch-crf
 
@@ -51,6 +52,24 @@ class CRF(nn.Layer):
             paths = alpha.unsqueeze(2) + self.transitions + emissions[:, t].unsqueeze(1)
             alpha = paddle.where(kept[:, t].unsqueeze(1), paddle.logsumexp(paths, 1), alpha)
         return paddle.logsumexp(alpha + self.end_transitions, 1)
+
+    def marginals(self, emissions: Tensor, mask: Tensor) -> Tensor:
+        """The probability of each label at each position, (B, T, S): forward-backward algorithm.
+
+        Without meaning at padding.
+        """
+        kept = mask.astype("bool")
+        alphas = [self.start_transitions + emissions[:, 0]]
+        for t in range(1, emissions.shape[1]):
+            paths = alphas[-1].unsqueeze(2) + self.transitions
+            alphas.append(paddle.logsumexp(paths, 1) + emissions[:, t])
+        beta = self.end_transitions.expand_as(alphas[0])  # (B, S)
+        betas = [beta]
+        for t in range(emissions.shape[1] - 1, 0, -1):
+            paths = self.transitions + (emissions[:, t] + beta).unsqueeze(1)
+            beta = paddle.where(kept[:, t].unsqueeze(1), paddle.logsumexp(paths, 2), beta)
+            betas.append(beta)
+        return functional.softmax(paddle.stack(alphas, 1) + paddle.stack(betas[::-1], 1), 2)
 
     def decode(self, emissions: Tensor, mask: Tensor) -> Tensor:
         """The labels of the best sequence, (B, T) int64, 0 at padding: Viterbi's algorithm."""

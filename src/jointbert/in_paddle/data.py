@@ -6,6 +6,7 @@ A batch is a dictionary of int64 arrays: `input_ids`, `attention_mask`, `token_t
 """
 
 import json
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,14 +17,14 @@ import numpy as np
 from paddle.io import BatchSampler, Dataset
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
-from jointbert.labels import UNKNOWN, read_labels
+from jointbert.labels import UNKNOWN, Labels, read_labels
 
 Batch = dict[str, np.ndarray[Any, Any]]
 Settings = Mapping[str, Any]
 
 # How many batches of sentences are sorted by length together: enough to bring equal lengths
 # together, few enough that an epoch's order stays random.
-POOL = 16
+POOL = 256
 LONGEST_WORD = 100  # longer words are unknown: BERT's WordPiece
 SPECIAL = {"pad": "[PAD]", "unk": "[UNK]", "cls": "[CLS]", "sep": "[SEP]", "mask": "[MASK]"}
 TRUNCATION_SHOWN = 16  # sample_batches() truncates sentences where the limit is at most this
@@ -71,6 +72,11 @@ class Order(BatchSampler):
         return iter(self.batches)
 
 
+def label_sets(settings: Settings) -> Labels:
+    """The labels by id: of the directory in `labels` where it is given, else of `data`."""
+    return read_labels(settings.get("labels") or settings["data"])
+
+
 def encode(settings: Settings, split: str) -> tuple[Example, ...]:
     """Every sentence of a split, in the order of the file.
 
@@ -78,6 +84,7 @@ def encode(settings: Settings, split: str) -> tuple[Example, ...]:
     """
     return _encode(
         str(settings["data"]),
+        str(settings.get("labels") or settings["data"]),
         str(settings["checkpoint"]),
         split,
         int(settings["max_seq_len"]),
@@ -141,6 +148,23 @@ def sample_batches(settings: Settings) -> list[Batch]:
     return list(_load({**settings, "bucket": True}, examples, groups))
 
 
+def pieces_of(settings: Settings, words: Sequence[str]) -> list[list[int]]:
+    """The piece ids of each word, at least one."""
+    return _vocabulary(str(settings["checkpoint"])).pieces(words)
+
+
+def inference_batch(settings: Settings, rows: Sequence[Sequence[int]]) -> Batch:
+    """Sentences given by their piece ids, with [CLS] and [SEP] around them, padded."""
+    vocabulary = _vocabulary(str(settings["checkpoint"]))
+    examples = []
+    for row in rows:
+        ids = (vocabulary.cls, *row, vocabulary.sep)
+        examples.append(Example((), ids, (0,) * len(ids), 0, len(ids)))
+    width = 0 if settings["bucket"] else int(settings["max_seq_len"])
+    batch = _pad(examples, max(width, *(len(one.ids) for one in examples)), vocabulary.pad, 0)
+    return {name: batch[name] for name in ("input_ids", "attention_mask", "token_type_ids")}
+
+
 @dataclass(frozen=True)
 class Vocabulary:
     """A checkpoint's pieces: the tokenizer and the ids of the special ones."""
@@ -150,6 +174,12 @@ class Vocabulary:
     unknown: int
     cls: int
     sep: int
+
+    def pieces(self, words: Sequence[str]) -> list[list[int]]:
+        """The piece ids of each word, at least one."""
+        cleaned = [_without_controls(word) for word in words]
+        encoded = self.tokenizer.encode_batch(cleaned, add_special_tokens=False)
+        return [one.ids or [self.unknown] for one in encoded]
 
 
 @lru_cache(maxsize=4)
@@ -174,15 +204,25 @@ def _vocabulary(checkpoint: str) -> Vocabulary:
     return Vocabulary(tokenizer, ids[pad], ids[unknown], ids[cls], ids[sep])
 
 
+def _without_controls(word: str) -> str:
+    """BERT's text cleaning, by Python's Unicode tables: those of `tokenizers` are of another year.
+
+    New emoji are unassigned, and so removed, in the older of two tables.
+    """
+    if word.isprintable():
+        return word
+    return "".join(c for c in word if unicodedata.category(c)[0] != "C")
+
+
 def _text(token: str | Mapping[str, str]) -> str:
     return token if isinstance(token, str) else token["content"]
 
 
 @lru_cache(maxsize=8)
 def _encode(
-    data: str, checkpoint: str, split: str, max_seq_len: int, ignore_index: int
+    data: str, labelled: str, checkpoint: str, split: str, max_seq_len: int, ignore_index: int
 ) -> tuple[Example, ...]:
-    vocabulary, labels = _vocabulary(checkpoint), read_labels(data)
+    vocabulary, labels = _vocabulary(checkpoint), read_labels(labelled)
     intents = dict(zip(labels.intents, range(len(labels.intents)), strict=True))
     slots = dict(zip(labels.slots, range(len(labels.slots)), strict=True))
     rows = [
@@ -190,10 +230,7 @@ def _encode(
         for words, tags, intent in zip(*_columns(Path(data) / split), strict=True)
     ]
     distinct = sorted({word for words, _, _ in rows for word in words})
-    encoded = vocabulary.tokenizer.encode_batch(distinct, add_special_tokens=False)
-    pieces = {
-        word: one.ids or [vocabulary.unknown] for word, one in zip(distinct, encoded, strict=True)
-    }
+    pieces = dict(zip(distinct, vocabulary.pieces(distinct), strict=True))
     room = max_seq_len - 2
     examples = []
     for words, tags, intent in rows:

@@ -3,15 +3,18 @@
 Each is there twice: as training uses it, and per example, as evaluation does.
 """
 
+from collections.abc import Sequence
+
+import paddle
 from paddle import Tensor
 from paddle.nn import functional
 
 from jointbert.in_paddle.crf import CRF
 
 
-def intent_loss(logits: Tensor, labels: Tensor) -> Tensor:
-    """Mean over the batch; logits (B, I), labels (B,)."""
-    return functional.cross_entropy(logits, labels)
+def intent_loss(logits: Tensor, labels: Tensor, weights: Sequence[float] = ()) -> Tensor:
+    """Mean over the batch, weighted by each label's weight; logits (B, I), labels (B,)."""
+    return functional.cross_entropy(logits, labels, weight=_like(weights, logits))
 
 
 def intent_losses(logits: Tensor, labels: Tensor) -> Tensor:
@@ -20,18 +23,25 @@ def intent_losses(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def slot_loss(
-    logits: Tensor, labels: Tensor, mask: Tensor, ignore_index: int, crf: CRF | None
+    logits: Tensor,
+    labels: Tensor,
+    mask: Tensor,
+    ignore_index: int,
+    crf: CRF | None,
+    weights: Sequence[float] = (),
 ) -> Tensor:
     """Mean over the labelled positions of the batch, or with a CRF over its sentences.
 
     logits (B, T, S); labels and mask (B, T). Without a CRF, positions of label `ignore_index` do
-    not count.
+    not count. The CRF's likelihood takes no weights.
     """
     if crf is not None:
         return crf(logits, labels, mask).mean()
     # Not by ignore_index: where that is negative, Paddle's mean divides by ignored positions too.
     labelled = (mask == 1) & (labels != ignore_index)
-    return functional.cross_entropy(logits[labelled], labels[labelled])
+    return functional.cross_entropy(
+        logits[labelled], labels[labelled], weight=_like(weights, logits)
+    )
 
 
 def slot_losses(
@@ -45,3 +55,7 @@ def slot_losses(
         logits, labels, ignore_index=ignore_index, reduction="none"
     ).reshape(labels.shape)
     return (each * labelled).sum(1) / labelled.sum(1)
+
+
+def _like(weights: Sequence[float], logits: Tensor) -> Tensor | None:
+    return paddle.to_tensor(weights, dtype=logits.dtype) if weights else None

@@ -7,10 +7,9 @@ import numpy as np
 import paddle
 from paddle import Tensor
 
-from jointbert.in_paddle.data import encode, evaluation_batches, evaluation_order
+from jointbert.in_paddle.data import encode, evaluation_batches, evaluation_order, label_sets
 from jointbert.in_paddle.loss import intent_losses, slot_losses
 from jointbert.in_paddle.model import JointBert
-from jointbert.labels import read_labels
 
 Result = dict[str, float | np.ndarray[Any, Any]]
 
@@ -22,7 +21,7 @@ def evaluate(model: JointBert, settings: Mapping[str, Any], split: str) -> Resul
     of its labelled words (with a CRF: its negative log-likelihood). `slot_precision`, `slot_recall`
     and `slot_f1` count whole entities; `semantic_frame_acc` sentences whose intent and slots are
     all right. `intent_predictions` (N,) and `slot_predictions` (labelled words,) are int64;
-    `intent_logits` (N, I) has the model's dtype.
+    `intent_logits` (N, I) and `losses` (N,) have the model's dtype.
     """
     training = model.training
     model.eval()
@@ -31,7 +30,7 @@ def evaluate(model: JointBert, settings: Mapping[str, Any], split: str) -> Resul
             outcomes = _outcomes(model, settings, split)
     finally:
         model.train() if training else model.eval()
-    names = read_labels(settings["data"]).slots
+    names = label_sets(settings).slots
     gold = [entities([names[i] for i in one["slots"]]) for one in outcomes]
     predicted = [entities([names[i] for i in one["slot_predictions"]]) for one in outcomes]
     precision, recall, f1 = scores(gold, predicted)
@@ -48,6 +47,7 @@ def evaluate(model: JointBert, settings: Mapping[str, Any], split: str) -> Resul
         "intent_predictions": np.array([one["intent_prediction"] for one in outcomes], np.int64),
         "slot_predictions": np.concatenate([one["slot_predictions"] for one in outcomes]),
         "intent_logits": np.stack([one["intent_logits"] for one in outcomes]),
+        "losses": np.array([one["loss"] for one in outcomes], outcomes[0]["intent_logits"].dtype),
     }
 
 

@@ -14,8 +14,8 @@ from paddle import Tensor, nn
 
 from jointbert.in_paddle.bert import BertModel, Config, linear
 from jointbert.in_paddle.crf import CRF
+from jointbert.in_paddle.data import label_sets
 from jointbert.in_paddle.loss import intent_loss, slot_loss
-from jointbert.labels import read_labels
 from modelparity import InputError
 
 HEADS = ("intent_classifier.", "slot_classifier.", "crf.")
@@ -39,6 +39,8 @@ class Task:
     dropout: float
     ignore_index: int
     slot_loss_coef: float
+    intent_weights: tuple[float, ...] = ()  # of each label in its loss; empty: all alike
+    slot_weights: tuple[float, ...] = ()
 
 
 class Classifier(nn.Layer):
@@ -65,6 +67,18 @@ class JointBert(nn.Layer):
         self.slot_classifier = Classifier(config, task.slots, task.dropout)
         self.crf = CRF(task.slots) if task.crf else None
 
+    def encode(
+        self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor
+    ) -> dict[str, Tensor]:
+        """What needs no labels: both encoder outputs and both logits."""
+        sequence, pooled = self.bert(input_ids, attention_mask, token_type_ids)
+        return {
+            "sequence_output": sequence,
+            "pooled_output": pooled,
+            "intent_logits": self.intent_classifier(pooled),  # (B, I)
+            "slot_logits": self.slot_classifier(sequence),  # (B, T, S)
+        }
+
     def forward(
         self,
         input_ids: Tensor,
@@ -74,18 +88,19 @@ class JointBert(nn.Layer):
         slot_labels_ids: Tensor,
     ) -> dict[str, Tensor]:
         """All outputs by name: both encoder outputs, both logits and the three losses."""
-        sequence, pooled = self.bert(input_ids, attention_mask, token_type_ids)
-        intent_logits = self.intent_classifier(pooled)  # (B, I)
-        slot_logits = self.slot_classifier(sequence)  # (B, T, S)
-        intents = intent_loss(intent_logits, intent_label_ids)
+        outputs = self.encode(input_ids, attention_mask, token_type_ids)
+        task, slot_logits = self.task, outputs["slot_logits"]
+        intents = intent_loss(outputs["intent_logits"], intent_label_ids, task.intent_weights)
         slots = slot_loss(
-            slot_logits, slot_labels_ids, attention_mask, self.task.ignore_index, self.crf
+            slot_logits,
+            slot_labels_ids,
+            attention_mask,
+            task.ignore_index,
+            self.crf,
+            task.slot_weights,
         )
         return {
-            "sequence_output": sequence,
-            "pooled_output": pooled,
-            "intent_logits": intent_logits,
-            "slot_logits": slot_logits,
+            **outputs,
             "intent_loss": intents,
             "slot_loss": slots,
             "loss": intents + self.task.slot_loss_coef * slots,
@@ -98,7 +113,7 @@ def build_model(settings: Mapping[str, Any]) -> JointBert:
     Parameters have Paddle's default dtype. Raises InputError for a parameter of the checkpoint that
     is missing, of another shape, or not part of the model.
     """
-    labels = read_labels(settings["data"])
+    labels = label_sets(settings)
     task = Task(
         intents=len(labels.intents),
         slots=len(labels.slots),
@@ -106,6 +121,8 @@ def build_model(settings: Mapping[str, Any]) -> JointBert:
         dropout=settings["dropout"],
         ignore_index=settings["ignore_index"],
         slot_loss_coef=settings["slot_loss_coef"],
+        intent_weights=tuple(settings.get("intent_weights", ())),
+        slot_weights=tuple(settings.get("slot_weights", ())),
     )
     directory = Path(settings["checkpoint"])
     values = json.loads((directory / "config.json").read_text(encoding="utf-8"))
@@ -124,9 +141,7 @@ def load_weights(model: JointBert, path: Path) -> None:
     found = {_own_name(name): value for name, value in read(path).items() if not _unused(name)}
     wanted = dict(model.named_parameters())
     fresh = {head for head in HEADS if not any(name.startswith(head) for name in found)}
-    transposed = {
-        f"{name}.weight" for name, part in model.named_sublayers() if isinstance(part, nn.Linear)
-    }
+    transposed = _transposed(model)
     for name in wanted:
         if name not in found and not name.startswith(tuple(fresh)):
             raise InputError(f"{path}: {name} is missing; the checkpoint is not a whole BERT model")
@@ -143,6 +158,18 @@ def load_weights(model: JointBert, path: Path) -> None:
                 " it belongs to another config.json or label set"
             )
         wanted[name].set_value(paddle.to_tensor(laid).astype(wanted[name].dtype))
+
+
+def to_arrays(model: JointBert) -> dict[str, np.ndarray[Any, Any]]:
+    """Every parameter as a checkpoint holds it: linear weights as torch does, (out, in)."""
+    transposed = _transposed(model)
+    arrays = {name: p.numpy() for name, p in model.named_parameters()}
+    return {n: np.array(a.T, order="C") if n in transposed else a for n, a in arrays.items()}
+
+
+def _transposed(model: JointBert) -> set[str]:
+    parts = model.named_sublayers()
+    return {f"{name}.weight" for name, part in parts if isinstance(part, nn.Linear)}
 
 
 def read(path: Path) -> dict[str, np.ndarray[Any, Any]]:

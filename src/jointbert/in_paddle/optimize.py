@@ -1,9 +1,10 @@
 # mypy: allow-subclassing-any
 """AdamW, its learning rates and one update."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+import numpy as np
 import paddle
 from paddle import Tensor, nn
 from paddle.optimizer import AdamW as FusedAdamW
@@ -11,6 +12,7 @@ from paddle.optimizer.lr import LambdaDecay
 
 BETAS = (0.9, 0.999)  # Kingma and Ba, 2015, arXiv 1412.6980
 UNDECAYED = ("bias", "LayerNorm.weight")  # ends of names: as BERT was trained
+BLOCK = 1 << 18  # elements that are updated at once
 NORM_EPSILON = 1e-6  # torch.nn.utils.clip_grad_norm_ adds it to the norm
 
 
@@ -34,24 +36,51 @@ class AdamW(FusedAdamW):
                 name, p, dtype="float64", fill_value=beta, shape=[1], device="cpu"
             )
 
+    def moments(self, p: Tensor) -> dict[str, Tensor]:
+        """The state kept for a parameter, by kind; empty before the first update."""
+        found = self._accumulators
+        return {kind: found[kind][p.name] for kind in found if p.name in found[kind]}
+
+    def set_moments(self, p: Tensor, arrays: Mapping[str, np.ndarray[Any, Any]]) -> None:
+        """Put back what `moments` gave."""
+        self._add_moments_pows(p)
+        self._already_create_accumulator.add(p.name)
+        for kind, array in arrays.items():
+            self._accumulators[kind][p.name].set_value(array)
+
     def _append_optimize_op(self, block: object, param_and_grad: tuple[Tensor, Tensor]) -> None:
         p, gradient = param_and_grad
-        rate, beta1, beta2 = self.get_lr(), self._beta1, self._beta2
         first = self._get_accumulator(self._moment1_acc_str, p)
         second = self._get_accumulator(self._moment2_acc_str, p)
         power1 = self._get_accumulator(self._beta1_pow_acc_str, p)  # beta1 ** number of the update
         power2 = self._get_accumulator(self._beta2_pow_acc_str, p)
-        if self._apply_decay_param_fun(p.name):
-            p.scale_(1.0 - rate * self._weight_decay)
-        first.lerp_(gradient, 1.0 - beta1)
-        # One temporary array: for word embeddings a new one costs more than any of these lines.
-        term = gradient.square()
-        second.scale_(beta2).add_(term.scale_(1.0 - beta2))
-        paddle.assign(second, term)
-        term.sqrt_().scale_((1.0 - power2.item()) ** -0.5).scale_(1.0, bias=self._epsilon)
-        p.subtract_(term.reciprocal_().multiply_(first).scale_(rate / (1.0 - power1.item())))
+        rate, beta1, beta2 = self.get_lr(), self._beta1, self._beta2
+        step, factor = -rate / (1.0 - power1.item()), (1.0 - power2.item()) ** -0.5
+        decay = self._weight_decay if self._apply_decay_param_fun(p.name) else 0.0
+        for part, grad, mean, square in _blocks(p, gradient, first, second):
+            if decay:
+                part.scale_(1.0 - rate * decay)
+            mean.scale_(beta1).add_(grad.scale(1.0 - beta1))
+            square.scale_(beta2).add_(grad.square().scale_(1.0 - beta2))
+            divisor = square.sqrt().scale_(factor, bias=self._epsilon)
+            part.add_(mean.divide(divisor).scale_(step))
         power1.scale_(beta1)
         power2.scale_(beta2)
+
+
+def _blocks(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    """Views of tensors of one shape: whole ones, or some rows at a time where they are large.
+
+    Temporary arrays of a block stay in the cache and in Paddle's pool; those of all word embeddings
+    are fetched from the system each time, which costs more than the arithmetic.
+    """
+    shape = tensors[0].shape
+    if len(shape) < 2 or tensors[0].size <= BLOCK:
+        yield tensors
+        return
+    rows = max(1, BLOCK * shape[0] // tensors[0].size)
+    for start in range(0, shape[0], rows):
+        yield tuple(tensor[start : start + rows] for tensor in tensors)
 
 
 def build_optimizer(
@@ -105,10 +134,17 @@ def clip_gradients(parameters: Iterable[Tensor], max_norm: float) -> float:
     """
     gradients = [p.grad for p in parameters if p.grad is not None]
     with paddle.no_grad():
-        squares = [g.square().sum(-1).astype("float64").sum() for g in gradients]
+        squares = [_squares(part).sum() for g in gradients for (part,) in _blocks(g)]
         norm = float(paddle.sqrt(paddle.add_n(squares))) if squares else 0.0
         scale = max_norm / (norm + NORM_EPSILON)
         if scale < 1.0:
             for gradient in gradients:
                 gradient.scale_(scale)
     return norm
+
+
+def _squares(gradient: Tensor) -> Tensor:
+    """The sum of squares of each row, in float64."""
+    # By a matrix product: Paddle's own sum over an axis takes ten times as long.
+    rows = gradient.square().reshape([-1, gradient.shape[-1]])
+    return paddle.mv(rows, paddle.ones([rows.shape[1]], rows.dtype)).astype("float64")

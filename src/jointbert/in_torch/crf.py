@@ -46,6 +46,24 @@ class CRF(nn.Module):
             alpha = torch.where(kept[:, t].unsqueeze(1), torch.logsumexp(paths, 1), alpha)
         return torch.logsumexp(alpha + self.end_transitions, 1)
 
+    def marginals(self, emissions: Tensor, mask: Tensor) -> Tensor:
+        """The probability of each label at each position, (B, T, S): forward-backward algorithm.
+
+        Without meaning at padding.
+        """
+        kept = mask.bool()
+        alphas = [self.start_transitions + emissions[:, 0]]
+        for t in range(1, emissions.shape[1]):
+            paths = alphas[-1].unsqueeze(2) + self.transitions
+            alphas.append(torch.logsumexp(paths, 1) + emissions[:, t])
+        beta = self.end_transitions.expand_as(alphas[0])  # (B, S)
+        betas = [beta]
+        for t in range(emissions.shape[1] - 1, 0, -1):
+            paths = self.transitions + (emissions[:, t] + beta).unsqueeze(1)
+            beta = torch.where(kept[:, t].unsqueeze(1), torch.logsumexp(paths, 2), beta)
+            betas.append(beta)
+        return torch.softmax(torch.stack(alphas, 1) + torch.stack(betas[::-1], 1), 2)
+
     def decode(self, emissions: Tensor, mask: Tensor) -> Tensor:
         """The labels of the best sequence, (B, T) int64, 0 at padding: Viterbi's algorithm."""
         kept = mask.bool()

@@ -16,14 +16,14 @@ import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 from transformers import BertTokenizerLegacy
 
-from jointbert.labels import UNKNOWN, read_labels
+from jointbert.labels import UNKNOWN, Labels, read_labels
 
 Batch = dict[str, np.ndarray[Any, Any]]
 Settings = Mapping[str, Any]
 
 # How many batches of sentences are sorted by length together: enough to bring equal lengths
 # together, few enough that an epoch's order stays random.
-POOL = 16
+POOL = 256
 TRUNCATION_SHOWN = 16  # sample_batches() truncates sentences where the limit is at most this
 
 
@@ -68,6 +68,11 @@ class Order(Sampler[list[int]]):
         return iter(self.batches)
 
 
+def label_sets(settings: Settings) -> Labels:
+    """The labels by id: of the directory in `labels` where it is given, else of `data`."""
+    return read_labels(settings.get("labels") or settings["data"])
+
+
 def encode(settings: Settings, split: str) -> tuple[Example, ...]:
     """Every sentence of a split, in the order of the file.
 
@@ -75,6 +80,7 @@ def encode(settings: Settings, split: str) -> tuple[Example, ...]:
     """
     return _encode(
         str(settings["data"]),
+        str(settings.get("labels") or settings["data"]),
         str(settings["checkpoint"]),
         split,
         int(settings["max_seq_len"]),
@@ -137,32 +143,55 @@ def sample_batches(settings: Settings) -> list[Batch]:
     return list(_load({**settings, "bucket": True}, examples, groups))
 
 
+def pieces_of(settings: Settings, words: Sequence[str]) -> list[tuple[int, ...]]:
+    """The piece ids of each word, at least one."""
+    checkpoint = str(settings["checkpoint"])
+    return [_pieces(checkpoint, word) for word in words]
+
+
+def inference_batch(settings: Settings, rows: Sequence[Sequence[int]]) -> Batch:
+    """Sentences given by their piece ids, with [CLS] and [SEP] around them, padded."""
+    tokenizer = _tokenizer(str(settings["checkpoint"]))
+    examples = []
+    for row in rows:
+        ids = (tokenizer.cls_token_id, *row, tokenizer.sep_token_id)
+        examples.append(Example((), ids, (0,) * len(ids), 0, len(ids)))
+    width = 0 if settings["bucket"] else int(settings["max_seq_len"])
+    batch = _pad(examples, max(width, *(len(e.ids) for e in examples)), tokenizer.pad_token_id, 0)
+    return {name: batch[name] for name in ("input_ids", "attention_mask", "token_type_ids")}
+
+
 @lru_cache(maxsize=4)
 def _tokenizer(checkpoint: str) -> BertTokenizerLegacy:
     # The one in plain Python: it shares no code with the library `tokenizers`, which ports use.
     return BertTokenizerLegacy.from_pretrained(checkpoint, local_files_only=True)
 
 
+# Bounded: a parser may see ever new words.
+@lru_cache(maxsize=1 << 16)
+def _pieces(checkpoint: str, word: str) -> tuple[int, ...]:
+    tokenizer = _tokenizer(checkpoint)
+    ids = tokenizer.convert_tokens_to_ids(tokenizer.tokenize(word))
+    return tuple(ids) or (tokenizer.unk_token_id,)
+
+
 @lru_cache(maxsize=8)
 def _encode(
-    data: str, checkpoint: str, split: str, max_seq_len: int, ignore_index: int
+    data: str, labelled: str, checkpoint: str, split: str, max_seq_len: int, ignore_index: int
 ) -> tuple[Example, ...]:
     tokenizer = _tokenizer(checkpoint)
-    labels = read_labels(data)
+    labels = read_labels(labelled)
     intents = {label: index for index, label in enumerate(labels.intents)}
     slots = {label: index for index, label in enumerate(labels.slots)}
-    pieces: dict[str, list[int]] = {}
     examples = []
     for sentence, tags, intent in _read(Path(data) / split):
         ids: list[int] = []
         slot_ids: list[int] = []
         for word, tag in zip(sentence, tags, strict=True):
-            if word not in pieces:
-                found = tokenizer.convert_tokens_to_ids(tokenizer.tokenize(word))
-                pieces[word] = found or [tokenizer.unk_token_id]
-            ids += pieces[word]
+            pieces = _pieces(checkpoint, word)
+            ids += pieces
             slot_ids += [slots.get(tag, slots[UNKNOWN])]
-            slot_ids += [ignore_index] * (len(pieces[word]) - 1)
+            slot_ids += [ignore_index] * (len(pieces) - 1)
         room = max_seq_len - 2
         examples.append(
             Example(

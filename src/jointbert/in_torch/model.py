@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -13,8 +14,8 @@ from transformers import BertConfig, BertModel, BertPreTrainedModel
 from transformers import initialization as init
 
 from jointbert.in_torch.crf import CRF
+from jointbert.in_torch.data import label_sets
 from jointbert.in_torch.loss import intent_loss, slot_loss
-from jointbert.labels import read_labels
 from modelparity import InputError
 
 CRF_RANGE = 0.1  # of the CRF's uniform initialiser, as in the package pytorch-crf
@@ -35,6 +36,8 @@ class Task:
     dropout: float
     ignore_index: int
     slot_loss_coef: float
+    intent_weights: tuple[float, ...] = ()  # of each label in its loss; empty: all alike
+    slot_weights: tuple[float, ...] = ()
 
 
 class Classifier(nn.Module):
@@ -61,6 +64,7 @@ class JointBert(BertPreTrainedModel):
         self.intent_classifier = Classifier(config.hidden_size, task.intents, task.dropout)
         self.slot_classifier = Classifier(config.hidden_size, task.slots, task.dropout)
         self.crf = CRF(task.slots) if task.crf else None
+        self.mixed = False  # whether the encoder runs under autocast to bfloat16
         self.post_init()
 
     def _init_weights(self, module: nn.Module) -> None:
@@ -68,6 +72,25 @@ class JointBert(BertPreTrainedModel):
         if isinstance(module, CRF):
             for parameter in module.parameters(recurse=False):
                 init.uniform_(parameter, -CRF_RANGE, CRF_RANGE)
+
+    def encode(
+        self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor
+    ) -> dict[str, Tensor]:
+        """What needs no labels: both encoder outputs and both logits."""
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.mixed):
+            encoded = self.bert(input_ids, attention_mask, token_type_ids)
+        sequence, pooled = encoded.last_hidden_state, encoded.pooler_output  # (B, T, H), (B, H)
+        if sequence.dtype != self.intent_classifier.linear.weight.dtype:
+            # The encoder's precision was chosen; labels are decided in that of the heads.
+            sequence, pooled = (
+                t.to(self.intent_classifier.linear.weight) for t in (sequence, pooled)
+            )
+        return {
+            "sequence_output": sequence,
+            "pooled_output": pooled,
+            "intent_logits": self.intent_classifier(pooled),  # (B, I)
+            "slot_logits": self.slot_classifier(sequence),  # (B, T, S)
+        }
 
     def forward(
         self,
@@ -78,19 +101,19 @@ class JointBert(BertPreTrainedModel):
         slot_labels_ids: Tensor,
     ) -> dict[str, Tensor]:
         """All outputs by name: both encoder outputs, both logits and the three losses."""
-        encoded = self.bert(input_ids, attention_mask, token_type_ids)
-        sequence, pooled = encoded.last_hidden_state, encoded.pooler_output  # (B, T, H), (B, H)
-        intent_logits = self.intent_classifier(pooled)  # (B, I)
-        slot_logits = self.slot_classifier(sequence)  # (B, T, S)
-        intents = intent_loss(intent_logits, intent_label_ids)
+        outputs = self.encode(input_ids, attention_mask, token_type_ids)
+        task, slot_logits = self.task, outputs["slot_logits"]
+        intents = intent_loss(outputs["intent_logits"], intent_label_ids, task.intent_weights)
         slots = slot_loss(
-            slot_logits, slot_labels_ids, attention_mask, self.task.ignore_index, self.crf
+            slot_logits,
+            slot_labels_ids,
+            attention_mask,
+            task.ignore_index,
+            self.crf,
+            task.slot_weights,
         )
         return {
-            "sequence_output": sequence,
-            "pooled_output": pooled,
-            "intent_logits": intent_logits,
-            "slot_logits": slot_logits,
+            **outputs,
             "intent_loss": intents,
             "slot_loss": slots,
             "loss": intents + self.task.slot_loss_coef * slots,
@@ -103,7 +126,7 @@ def build_model(settings: Mapping[str, Any]) -> JointBert:
     Parameters have torch's default dtype. Raises InputError for a parameter of the checkpoint that
     is missing, of another shape, or not part of the model.
     """
-    labels = read_labels(settings["data"])
+    labels = label_sets(settings)
     task = Task(
         intents=len(labels.intents),
         slots=len(labels.slots),
@@ -111,6 +134,8 @@ def build_model(settings: Mapping[str, Any]) -> JointBert:
         dropout=settings["dropout"],
         ignore_index=settings["ignore_index"],
         slot_loss_coef=settings["slot_loss_coef"],
+        intent_weights=tuple(settings.get("intent_weights", ())),
+        slot_weights=tuple(settings.get("slot_weights", ())),
     )
     config = BertConfig.from_pretrained(
         settings["checkpoint"], local_files_only=True, attn_implementation=settings["attention"]
@@ -147,6 +172,11 @@ def load_weights(model: JointBert, path: Path) -> None:
             raise InputError(f"{path}: {name} holds {value.dtype}; parameters must be floats")
         with torch.no_grad():
             wanted[name].copy_(value)
+
+
+def to_arrays(model: JointBert) -> dict[str, np.ndarray[Any, Any]]:
+    """Every parameter as a checkpoint holds it."""
+    return {name: p.detach().numpy().copy() for name, p in model.named_parameters()}
 
 
 def _unused(name: str) -> bool:

@@ -1,15 +1,22 @@
-"""A plain training loop, made of the same functions that the ladder judges."""
+"""The training loop, made of the same functions that the ladder judges."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
+import numpy as np
 import torch
+from torch.optim import AdamW
+from torch.optim.lr_scheduler import LambdaLR
 
-from jointbert.in_torch.data import encode, training_batches, training_order
-from jointbert.in_torch.metrics import Result, evaluate
+from jointbert.checkpoint import Progress, Store
+from jointbert.in_torch.data import Batch, Settings, encode, training_batches, training_order
+from jointbert.in_torch.metrics import evaluate
 from jointbert.in_torch.model import JointBert, build_model
 from jointbert.in_torch.optimize import build_optimizer, update
+
+Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True)
@@ -18,48 +25,128 @@ class Trained:
 
     model        with the parameters of the best epoch, in evaluation mode
     losses       of every update
-    evaluations  of the dev split after each epoch; `best` is the index of the best one
+    evaluations  scores of the dev split after each epoch; `best` is the index of the best one
     """
 
     model: JointBert
     losses: tuple[float, ...]
-    evaluations: tuple[Result, ...]
+    evaluations: tuple[Mapping[str, float], ...]
     best: int
 
 
-def fit(
-    settings: Mapping[str, Any], on_update: Callable[[int, int, float], None] | None = None
-) -> Trained:
+@dataclass(frozen=True)
+class Listener:
+    """Who is told: of every update (number done, their total, its loss), and of every epoch."""
+
+    on_update: Callable[[int, int, float], None] = lambda *_: None
+    on_epoch: Callable[[int, Mapping[str, float], bool], None] = lambda *_: None
+    on_best: Callable[[JointBert], None] = lambda _: None
+
+
+QUIET = Listener()
+
+
+def fit(settings: Settings, listener: Listener = QUIET, store: Store | None = None) -> Trained:
     """Train for `epochs` and keep the epoch of the best dev semantic-frame accuracy.
 
-    Equal accuracies are told apart by the dev loss. `on_update` gets the number of updates done,
-    their total and the last loss. Seeds torch's generator with `seed`.
+    Equal accuracies are told apart by the dev loss. Goes on from the checkpoint of `store` where it
+    has one, to the same parameters, bit for bit. Seeds torch's generator from `seed`.
     """
+    run = _begin(settings)
+    found = store.load() if store else None
+    progress = found[1] if found else Progress()
+    if found:
+        _restore(run, found[0], len(progress.losses))
+    while not progress.finished(settings["epochs"], settings.get("patience", 0)):
+        for loss in _epoch(run, settings, len(progress.evaluations), len(progress.losses)):
+            progress.losses.append(loss)
+            listener.on_update(len(progress.losses), run.updates, loss)
+            if store and store.due(len(progress.losses)):
+                store.save(_state(run), progress)
+        better = progress.add(evaluate(run.model, settings, "dev"))
+        if better:
+            run.best = _parameters(run.model)
+            listener.on_best(run.model)
+        if store:
+            store.save(_state(run), progress)
+        listener.on_epoch(len(progress.evaluations), progress.evaluations[-1], better)
+    run.model.load_state_dict(_tensors(run.best))
+    run.model.eval()
+    return Trained(run.model, tuple(progress.losses), tuple(progress.evaluations), progress.best)
+
+
+@dataclass
+class _Run:
+    model: JointBert
+    optimizer: AdamW
+    schedule: LambdaLR
+    per_epoch: int  # updates
+    updates: int
+    best: Mapping[str, Array] = field(default_factory=dict)
+
+
+def _begin(settings: Settings) -> _Run:
     torch.manual_seed(settings["seed"])
     model = build_model(settings)
-    updates = settings["epochs"] * len(training_order(settings, encode(settings, "train"), 0))
-    optimizer, schedule = build_optimizer(model, settings, updates)
-    losses: list[float] = []
-    evaluations: list[Result] = []
-    best, kept = -1, {}
-    for epoch in range(settings["epochs"]):
-        model.train()
-        for batch in training_batches(settings, epoch):
-            outputs = model(**{name: torch.from_numpy(array) for name, array in batch.items()})
-            outputs["loss"].backward()
-            update(model, optimizer, schedule, settings)
-            optimizer.zero_grad()
-            losses.append(outputs["loss"].item())
-            if on_update is not None:
-                on_update(len(losses), updates, losses[-1])
-        evaluations.append(evaluate(model, settings, "dev"))
-        if best < 0 or _rank(evaluations[-1]) > _rank(evaluations[best]):
-            best = epoch
-            kept = {name: value.clone() for name, value in model.state_dict().items()}
-    model.load_state_dict(kept)
-    model.eval()
-    return Trained(model, tuple(losses), tuple(evaluations), best)
+    model.mixed = settings.get("precision") == "bfloat16"
+    batches = len(training_order(settings, encode(settings, "train"), 0))
+    per_epoch = -(-batches // settings.get("gradient_accumulation_steps", 1))
+    updates = settings["epochs"] * per_epoch
+    return _Run(model, *build_optimizer(model, settings, updates), per_epoch, updates)
 
 
-def _rank(result: Result) -> tuple[float, float]:
-    return float(result["semantic_frame_acc"]), -float(result["loss"])
+def _epoch(run: _Run, settings: Settings, epoch: int, done: int) -> Iterator[float]:
+    """The loss of every update of an epoch behind the first `done` of the training."""
+    run.model.train()
+    groups = _grouped(settings, epoch)
+    for number, group in enumerate(islice(groups, done - epoch * run.per_epoch, None), done):
+        # From the update's number, so that a checkpoint needs no generator's state.
+        torch.manual_seed(int(np.random.default_rng([settings["seed"], number]).integers(2**31)))
+        total = 0.0
+        for batch in group:
+            outputs = run.model(**_tensors(batch))
+            loss = outputs["loss"] / len(group) if len(group) > 1 else outputs["loss"]
+            loss.backward()
+            total += loss.item()
+        update(run.model, run.optimizer, run.schedule, settings)
+        run.optimizer.zero_grad()
+        yield total
+
+
+def _grouped(settings: Settings, epoch: int) -> Iterator[list[Batch]]:
+    batches = iter(training_batches(settings, epoch))
+    while group := list(islice(batches, settings.get("gradient_accumulation_steps", 1))):
+        yield group
+
+
+def _tensors(arrays: Mapping[str, Array]) -> dict[str, torch.Tensor]:
+    return {name: torch.from_numpy(array) for name, array in arrays.items()}
+
+
+def _parameters(model: JointBert) -> dict[str, Array]:
+    return {name: value.numpy().copy() for name, value in model.state_dict().items()}
+
+
+def _state(run: _Run) -> dict[str, Array]:
+    """Everything that the next update depends on, and the best parameters so far."""
+    arrays = {f"model/{name}": value for name, value in _parameters(run.model).items()}
+    for name, parameter in run.model.named_parameters():
+        for kind, value in run.optimizer.state[parameter].items():
+            arrays[f"{kind}/{name}"] = value.numpy()
+    return {**arrays, **{f"best/{name}": value for name, value in run.best.items()}}
+
+
+def _restore(run: _Run, arrays: Mapping[str, Array], updates: int) -> None:
+    kinds: dict[str, dict[str, Array]] = {}
+    for key, array in arrays.items():
+        kind, _, name = key.partition("/")
+        kinds.setdefault(kind, {})[name] = array
+    run.model.load_state_dict(_tensors(kinds.pop("model")))
+    run.best = kinds.pop("best", {})
+    for name, parameter in run.model.named_parameters():
+        found = {kind: torch.tensor(values[name]) for kind, values in kinds.items()}
+        run.optimizer.state[parameter] = found
+    if updates:
+        place = {"last_epoch": updates - 1, "_step_count": updates}
+        run.schedule.load_state_dict({**run.schedule.state_dict(), **place})
+        run.schedule.step()

@@ -1,0 +1,176 @@
+"""A saved model: one directory in Hugging Face layout that either framework reads.
+
+`config.json` is BERT's, with a section `jointbert` for what BERT does not know: labels, CRF,
+lengths. `model.safetensors` holds every parameter by its Hugging Face name, linear weights as torch
+lays them out. The tokenizer's files are copied from the checkpoint. Nothing is pickled.
+"""
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from jointbert.checkpoint import written_whole
+from jointbert.inputs import check_checkpoint
+from jointbert.labels import SECTION, Labels
+from modelparity import InputError, UsageError
+
+FORMAT = 1
+CONFIG, WEIGHTS = "config.json", "model.safetensors"
+TOKENIZER = (
+    "vocab.txt",
+    "tokenizer_config.json",
+    "tokenizer.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+)
+HEADS = ("intent_classifier.linear.weight", "slot_classifier.linear.weight")
+KEPT = ("crf", "max_seq_len", "dropout", "ignore_index", "slot_loss_coef")
+
+
+@dataclass(frozen=True)
+class Saved:
+    """What a saved model's directory says of itself."""
+
+    directory: Path
+    labels: Labels
+    crf: bool
+    max_seq_len: int
+    dropout: float
+    ignore_index: int
+    slot_loss_coef: float
+
+
+def locate(name: str) -> Path:
+    """The directory of a model: a local one, or `owner/name` fetched from the hub.
+
+    Raises InputError where there is neither.
+    """
+    directory = Path(name).expanduser()
+    if name and directory.is_dir():
+        return directory
+    if name.count("/") > 1 or name.startswith((".", "/", "~")) or not name:
+        raise InputError(f"model {name!r}: no such directory; name one, or a model of the hub")
+    try:
+        from huggingface_hub import snapshot_download
+    except ImportError:
+        raise UsageError(
+            f"{name}: no such directory, and models of the hub need the package huggingface_hub"
+        ) from None
+    try:
+        wanted = [CONFIG, WEIGHTS, *TOKENIZER]
+        return Path(snapshot_download(name, allow_patterns=wanted))
+    except Exception as error:
+        # Whatever the client raises: offline, no such model, no permission, a broken download.
+        reason = str(error).strip().split("\n")[0] or type(error).__name__
+        raise InputError(
+            f"{name}: no such directory, and the hub does not give it: {reason}"
+        ) from None
+
+
+def read(name: str | Path) -> Saved:
+    """Check a saved model and return what it says; only the header of its weights is read.
+
+    Raises InputError.
+    """
+    directory = locate(str(name))
+    config = check_checkpoint(directory, weights=True)
+    path = directory / CONFIG
+    section = config.get(SECTION)
+    if not isinstance(section, dict):
+        raise InputError(
+            f"{path}: no section {SECTION!r}; this is not a model that jointbert saved"
+            " (jointbert import takes models of other implementations)"
+        )
+    if section.get("format") != FORMAT:
+        raise InputError(
+            f"{path}: format {section.get('format')!r}, this release reads {FORMAT}; it was"
+            f" written by release {section.get('release', 'unknown')}"
+        )
+    try:
+        labels = Labels(tuple(section["intents"]), tuple(section["slots"]))
+        saved = Saved(directory, labels, **{name: section[name] for name in KEPT})
+    except (KeyError, TypeError) as error:
+        raise InputError(
+            f"{path}: section {SECTION!r} lacks {error}; save the model again"
+        ) from None
+    _check_heads(directory / WEIGHTS, saved)
+    return saved
+
+
+def _check_heads(path: Path, saved: Saved) -> None:
+    try:
+        with safe_open(path, framework="numpy") as file:
+            names = set(file.keys())
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"{path}: not a safetensors file ({error}); save it again") from None
+    wanted = [*HEADS, "crf.transitions"] if saved.crf else HEADS
+    for name in wanted:
+        if name not in names:
+            raise InputError(f"{path}: {name} is missing; the model was not saved whole")
+
+
+def settings_of(saved: Saved, **changes: Any) -> dict[str, Any]:
+    """Settings with which a side builds, evaluates and runs the model."""
+    own = {name: getattr(saved, name) for name in KEPT}
+    return {
+        "data": str(saved.directory),
+        "labels": str(saved.directory),
+        "checkpoint": str(saved.directory),
+        "pretrained": True,
+        "attention": "eager",
+        "bucket": True,
+        "eval_batch_size": 64,
+        "precision": "float32",
+        "threads": 0,
+        "seed": 0,
+        **own,
+        **changes,
+    }
+
+
+def write(
+    directory: Path,
+    arrays: Mapping[str, np.ndarray[Any, Any]],
+    settings: Mapping[str, Any],
+    labels: Labels,
+) -> None:
+    """Save a model; the tokenizer and BERT's configuration come from `settings["checkpoint"]`.
+
+    Each file appears whole, config.json the last. Raises InputError where the directory cannot be
+    written.
+    """
+    source = Path(settings["checkpoint"])
+    for name in TOKENIZER:
+        if (source / name).exists():
+            with written_whole(directory / name) as path:
+                shutil.copyfile(source / name, path)
+    whole = {name: np.ascontiguousarray(array, np.float32) for name, array in arrays.items()}
+    with written_whole(directory / WEIGHTS) as path:
+        save_file(whole, path, {"format": "pt"})
+    config = json.loads((source / CONFIG).read_text(encoding="utf-8"))
+    config["architectures"] = ["JointBert"]
+    config.pop("dtype", None)
+    config.pop("torch_dtype", None)
+    section: dict[str, Any] = {"format": FORMAT, "release": release()}
+    section |= {name: settings[name] for name in KEPT}
+    section |= {"intents": list(labels.intents), "slots": list(labels.slots)}
+    config[SECTION] = section
+    with written_whole(directory / CONFIG) as path:
+        path.write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def release() -> str:
+    """The release that runs."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("modelparity")
+    except PackageNotFoundError:
+        return "unknown"

@@ -1,0 +1,211 @@
+"""A training from its options to a saved model, in either framework."""
+
+import hashlib
+import importlib
+import json
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from jointbert import saved
+from jointbert.checkpoint import Store, only_one, written_whole
+from jointbert.embedded import is_embedded, write_model, write_task
+from jointbert.inputs import check_checkpoint, check_data
+from jointbert.jsonl import as_task, is_jsonl
+from jointbert.labels import Labels, read_labels, read_lines
+from jointbert.memory import keep_freed
+from jointbert.options import INCIDENTAL, Options
+from jointbert.parser import require
+from modelparity import InputError, UsageError
+
+STATE = "training"  # below the output directory: checkpoints, and data written for this training
+RECORD = "training.json"  # what a finished training leaves behind
+EMBEDDED = "embedded"  # stands for the embedded task or model, where no such directory exists
+TINY = {"layers": 2, "hidden": 64, "heads": 4, "intermediate": 128}
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to train, where to, and how."""
+
+    data: str
+    checkpoint: str
+    out: Path
+    framework: str
+    options: Options
+
+
+@dataclass(frozen=True)
+class Finished:
+    """Scores of dev after each epoch; the best epoch's index; updates done."""
+
+    evaluations: tuple[Mapping[str, float], ...]
+    best: int
+    updates: int
+
+
+Update = Callable[[int, int, float], None]
+Epoch = Callable[[int, Mapping[str, float], bool], None]
+
+
+def train(job: Job, *, resume: bool, on_update: Update, on_epoch: Epoch) -> Finished:
+    """Train, save the best epoch's model into `job.out` and return the scores.
+
+    With `resume` goes on from the checkpoint that is there; without one it begins. Raises
+    UsageError and InputError before anything is written that exists.
+    """
+    require(job.framework)
+    done = _finished(job, resume)
+    if done is not None:
+        return done
+    _check_empty(job.out, resume)
+    with only_one(job.out):
+        settings = prepare(job)
+        store = Store(job.out / STATE, _identity(job, settings), job.options.save_steps)
+        side = importlib.import_module(f"jointbert.in_{job.framework}.train")
+        predict = importlib.import_module(f"jointbert.in_{job.framework}.predict")
+        network = importlib.import_module(f"jointbert.in_{job.framework}.model")
+        labels = read_labels(settings["data"])
+        predict.start(settings)
+        keep_freed()
+        listener = side.Listener(
+            on_update,
+            on_epoch,
+            lambda m: saved.write(job.out, network.to_arrays(m), settings, labels),
+        )
+        trained = side.fit(settings, listener, store)
+        # Once more: a kill between an epoch's end and its checkpoint may have left another epoch's.
+        saved.write(job.out, network.to_arrays(trained.model), settings, labels)
+        result = Finished(trained.evaluations, trained.best, len(trained.losses))
+        _finish(job, result, trained.losses, store)
+    return result
+
+
+def prepare(job: Job) -> dict[str, Any]:
+    """The settings of a side, once everything cheap about the inputs is checked."""
+    options = job.options
+    data, checkpoint = _inputs(job)
+    labels = check_data(data, ("train", "dev"))
+    embedded = is_embedded(checkpoint)
+    config = check_checkpoint(checkpoint, weights=not embedded)
+    positions = config["max_position_embeddings"]
+    if isinstance(positions, int) and options.max_seq_len > positions:
+        raise InputError(
+            f"{checkpoint}: has {positions} positions, but max_seq_len is"
+            f" {options.max_seq_len}; lower max_seq_len"
+        )
+    return {
+        **asdict(options),
+        "data": str(data),
+        "checkpoint": str(checkpoint),
+        "pretrained": not embedded,
+        "attention": "eager",
+        **_weights(data, labels, options),
+    }
+
+
+def _inputs(job: Job) -> tuple[Path, Path]:
+    own = job.out / STATE
+    data, checkpoint = Path(job.data).expanduser(), Path(job.checkpoint).expanduser()
+    if job.data == EMBEDDED and not data.is_dir():
+        data = own / "task"
+        write_task(data)
+    elif is_jsonl(data):
+        data = as_task(data, own / "data")
+    if job.checkpoint == EMBEDDED and not checkpoint.is_dir():
+        checkpoint = own / "model"
+        write_model(checkpoint, {**TINY, "max_seq_len": job.options.max_seq_len})
+    else:
+        checkpoint = saved.locate(job.checkpoint)
+    return data, checkpoint
+
+
+def _weights(data: Path, labels: Labels, options: Options) -> dict[str, tuple[float, ...]]:
+    """Of each label its inverse frequency in training, 1 on average over the occurrences."""
+    found: dict[str, tuple[float, ...]] = {}
+    if options.class_weights in ("intents", "both"):
+        lines = read_lines(data / "train" / "label")
+        found["intent_weights"] = _balanced(Counter(x.strip() for x in lines), labels.intents)
+    if options.class_weights in ("slots", "both"):
+        tags = [tag for line in read_lines(data / "train" / "seq.out") for tag in line.split()]
+        found["slot_weights"] = _balanced(Counter(tags), labels.slots)
+    return found
+
+
+def _balanced(counts: Counter[str], labels: Sequence[str]) -> tuple[float, ...]:
+    present = sum(1 for label in labels if counts[label])
+    total = sum(counts[label] for label in labels)
+    return tuple(total / (present * counts[x]) if counts[x] else 1.0 for x in labels)
+
+
+def _identity(job: Job, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What must not change between the parts of a training that was interrupted."""
+    options = {k: v for k, v in asdict(job.options).items() if k not in INCIDENTAL}
+    data, checkpoint = Path(settings["data"]), Path(settings["checkpoint"])
+    files = [data / split / name for split in ("train", "dev") for name in ("seq.in", "seq.out")]
+    files += [data / split / "label" for split in ("train", "dev")]
+    model = [checkpoint / name for name in (saved.CONFIG, "vocab.txt", saved.WEIGHTS)]
+    return {
+        **options,
+        "framework": job.framework,
+        "data": _digest(files),
+        "checkpoint": _digest([path for path in model if path.exists()]),
+    }
+
+
+def _digest(files: Sequence[Path]) -> str:
+    whole = hashlib.sha256()
+    for path in files:
+        with path.open("rb") as file:
+            while part := file.read(1 << 20):
+                whole.update(part)
+    return whole.hexdigest()[:16]
+
+
+def _check_empty(out: Path, resume: bool) -> None:
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"--out {out}: a file; name a directory")
+    if not resume and any((out / STATE).glob("*.safetensors")):
+        raise UsageError(
+            f"--out {out}: holds an interrupted training; add --resume, or choose another"
+        )
+    if not resume and (out / saved.CONFIG).exists():
+        raise UsageError(f"--out {out}: holds a model already; choose another")
+
+
+def _finished(job: Job, resume: bool) -> Finished | None:
+    path = job.out / RECORD
+    if not resume or not path.exists():
+        return None
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        options = {k: v for k, v in asdict(job.options).items() if k not in INCIDENTAL}
+        before = {**record["options"], "framework": record["framework"]}
+        for name, now in {**options, "framework": job.framework}.items():
+            if before.get(name) != now:
+                raise UsageError(
+                    f"--resume: {name} was {before.get(name)!r} and is now {now!r}, but the"
+                    f" training in {job.out} is finished; choose another --out"
+                )
+        return Finished(tuple(record["evaluations"]), record["best"], record["updates"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path}: cannot be read ({error}); remove it") from None
+
+
+def _finish(job: Job, result: Finished, losses: Sequence[float], store: Store) -> None:
+    options = {one.name: getattr(job.options, one.name) for one in fields(Options)}
+    record = {
+        "release": saved.release(),
+        "framework": job.framework,
+        "options": options,
+        "updates": result.updates,
+        "best": result.best,
+        "evaluations": list(result.evaluations),
+        "losses": list(losses),
+    }
+    with written_whole(job.out / RECORD) as path:
+        path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    for checkpoint in store.files():
+        checkpoint.unlink(missing_ok=True)
