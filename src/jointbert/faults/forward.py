@@ -59,7 +59,7 @@ def _always_dropping(model: Any) -> None:
     dropout.forward = lambda states: functional.dropout(states, dropout.p, training=True)
 
 
-def _over_all_words(logits: Any, labels: Any, mask: Any, ignore_index: int, _: Any) -> Any:
+def _over_all_words(logits: Any, labels: Any, mask: Any, ignore_index: int, *_: Any) -> Any:
     from paddle.nn import functional
 
     each = functional.cross_entropy(logits, labels, ignore_index=ignore_index, reduction="none")
@@ -71,7 +71,7 @@ def _small_penalty(model: Any) -> None:
     model.bert.encoder.forward = lambda states, mask: encode(states, mask.clip(min=-1e4))
 
 
-def _unmasked_loss(logits: Any, labels: Any, _: Any, ignore_index: int, __: Any) -> Any:
+def _unmasked_loss(logits: Any, labels: Any, _: Any, ignore_index: int, *__: Any) -> Any:
     from paddle.nn import functional
 
     return functional.cross_entropy(logits, labels, ignore_index=ignore_index)
