@@ -138,11 +138,17 @@ def take_over(given: argparse.Namespace) -> int:
 
 
 def _task(data: Path, stack: ExitStack) -> Path:
+    """The directory of a task that may be given as JSON Lines, or as the embedded one."""
+    from jointbert.embedded import write_task
     from jointbert.jsonl import as_task
+    from jointbert.training import EMBEDDED
 
+    if str(data) == EMBEDDED and not data.exists():
+        scratch = Path(stack.enter_context(TemporaryDirectory()))
+        write_task(scratch)
+        return scratch
     if any(data.glob("*.jsonl")) and not any((data / s).is_dir() for s in ("train", "dev", "test")):
-        scratch = stack.enter_context(TemporaryDirectory())
-        return as_task(data, Path(scratch))
+        return as_task(data, Path(stack.enter_context(TemporaryDirectory())))
     return data
 
 

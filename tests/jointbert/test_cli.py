@@ -46,6 +46,11 @@ def test_a_disk_that_is_full_before_training_begins_is_one_line(
     assert "No space left on device" in line_of(capsys, code)
 
 
+def test_the_embedded_task_can_be_evaluated(model: Path, capsys: pytest.CaptureFixture[str]):
+    assert main(["evaluate", str(model), "--data", "embedded", "--threads", "1"]) == 0
+    assert " on test: " in capsys.readouterr().out
+
+
 def line_of(capsys: pytest.CaptureFixture[str], code: int) -> str:
     assert code == 2
     error = capsys.readouterr().err
