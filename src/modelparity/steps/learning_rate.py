@@ -1,12 +1,14 @@
 """Step 5: the rate that each update really uses, over the whole schedule and beyond its end."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from modelparity import judge
 from modelparity.adapters import Applied
 from modelparity.model import Finding, Verdict
 from modelparity.steps.evidence import Evidence
-from modelparity.steps.recorder import Recorder
+from modelparity.steps.recorder import Array, Recorder, Settings
 
 NUMBER, NAME, TITLE = 5, "learning_rate", "learning rate"
 CLAIM = "the rate of every update, with and without warm-up, beyond the end too"
@@ -21,26 +23,34 @@ def record(recorder: Recorder) -> None:
     updates = _updates(recorder)
     weights = recorder.initial_weights()
     for prefix, settings in recorder.variants(NAME):
-        model = recorder.build(settings, weights, "float64", training=True)
-        optimizer, schedule = recorder.call("build_optimizer", model, settings, updates)
-        parameters = recorder.adapter.parameters(model)
-        smallest = min(recorder.adapter.trainable(model), key=lambda n: parameters[n].size)
-        gradient = {smallest: np.zeros_like(parameters[smallest])}
-        rates: list[dict[str, float]] = []
-
-        def note(applied: Applied, rates: list[dict[str, float]] = rates) -> None:
-            rates.append(dict(applied.rates))
-
-        with recorder.adapter.watch_updates(model, optimizer, note):
-            for number in range(updates + BEYOND):
-                recorder.adapter.set_gradients(model, gradient)
-                recorder.call("update", model, optimizer, schedule, settings)
-                if number % 100 == 0:
-                    recorder.progress("learning rate", number, updates)
+        rates = _rates(recorder, settings, weights, updates)
         named = {n: np.array([r[n] for r in rates], np.float64) for n in rates[0]} if rates else {}
         for name, array in recorder.by_reference_name(named).items():
             recorder.writer.add(f"{prefix}rate/{name}", array)
     recorder.writer.facts["updates"] = updates
+
+
+def _rates(
+    recorder: Recorder, settings: Settings, weights: Mapping[str, Array], updates: int
+) -> list[dict[str, float]]:
+    """The rate of each parameter in each update."""
+    model = recorder.build(settings, weights, "float64", training=True)
+    optimizer, schedule = recorder.call("build_optimizer", model, settings, updates)
+    parameters = recorder.adapter.parameters(model)
+    smallest = min(recorder.adapter.trainable(model), key=lambda n: parameters[n].size)
+    gradient = {smallest: np.zeros_like(parameters[smallest])}
+    rates: list[dict[str, float]] = []
+
+    def note(applied: Applied) -> None:
+        rates.append(dict(applied.rates))
+
+    with recorder.adapter.watch_updates(model, optimizer, note):
+        for number in range(updates + BEYOND):
+            recorder.adapter.set_gradients(model, gradient)
+            recorder.call("update", model, optimizer, schedule, settings)
+            if number % 100 == 0:
+                recorder.progress("learning rate", number, updates)
+    return rates
 
 
 def _updates(recorder: Recorder) -> int:

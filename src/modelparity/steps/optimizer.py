@@ -27,17 +27,28 @@ def record(recorder: Recorder) -> None:
     weights = recorder.initial_weights()
     for prefix, settings in recorder.variants(NAME):
         for dtype in PRECISIONS:
-            model = recorder.build(settings, weights, dtype, training=True)
-            built = recorder.call("build_optimizer", model, settings, len(FACTORS))
-            if dtype == "float64":
-                configuration = recorder.adapter.optimizer_configuration(model, built[0])
-                recorder.writer.facts[f"{prefix}optimizer"] = configuration
-            for update, factor in enumerate(FACTORS):
-                start = f"{dtype}/{prefix}update.{update}/"
-                apply(recorder, model, built, gradients, settings=settings, factor=factor)
-                recorder.add_parameters(f"{start}parameter/", recorder.adapter.parameters(model))
-                add_state(recorder, model, built[0], start)
-                recorder.progress(f"optimizer, {dtype}", update + 1, len(FACTORS))
+            _updates(recorder, settings, (weights, gradients), dtype, prefix)
+
+
+def _updates(
+    recorder: Recorder,
+    settings: Settings,
+    given: tuple[dict[str, Array], ...],
+    dtype: str,
+    prefix: str,
+) -> None:
+    weights, gradients = given
+    model = recorder.build(settings, weights, dtype, training=True)
+    built = recorder.call("build_optimizer", model, settings, len(FACTORS))
+    if dtype == "float64":
+        configuration = recorder.adapter.optimizer_configuration(model, built[0])
+        recorder.writer.facts[f"{prefix}optimizer"] = configuration
+    for update, factor in enumerate(FACTORS):
+        start = f"{dtype}/{prefix}update.{update}/"
+        apply(recorder, model, built, gradients, settings=settings, factor=factor)
+        recorder.add_parameters(f"{start}parameter/", recorder.adapter.parameters(model))
+        add_state(recorder, model, built[0], start)
+        recorder.progress(f"optimizer, {dtype}", update + 1, len(FACTORS))
 
 
 def apply(

@@ -4,6 +4,7 @@ The reference records first; what the candidate must be given (weights, batches,
 recorded under `given/` by the reference and read from there by the candidate, never from code.
 """
 
+import gc
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -184,8 +185,10 @@ class Recorder:
     ) -> Any:
         """A model with these weights (this side's names), in a precision and mode.
 
-        Arrays that do not fit the model's parameters are left out: step 1 reports those.
+        Arrays that do not fit the model's parameters are left out: step 1 reports those. The model
+        before it is gone, if nothing holds it: frameworks tie theirs into cycles.
         """
+        gc.collect()
         self.adapter.seed(int(settings.get("seed", 0)))
         model = self.call("build_model", settings)
         shapes = {name: array.shape for name, array in self.adapter.parameters(model).items()}

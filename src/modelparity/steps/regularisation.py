@@ -38,19 +38,23 @@ def _decay(
 ) -> None:
     """Updates from zero gradients show the decay alone; others show what it is coupled with."""
     weights, gradients = given
-    dtype = start.partition("/")[0]
-    zeros = {name: np.zeros_like(array) for name, array in weights.items()}
-    zeros = {name: zeros[name] for name in gradients if name in zeros}
-    for kind, arrays in (("zero", zeros), ("gradient", gradients)):
-        model = recorder.build(settings, weights, dtype, training=True)
-        built = recorder.call("build_optimizer", model, settings, UPDATES)
-        if kind == "zero" and dtype == "float64":
-            decay = recorder.adapter.optimizer_configuration(model, built[0]).get("decay", {})
-            recorder.writer.facts["decay"] = recorder.by_reference_name(decay)
-        for _ in range(UPDATES):
-            apply(recorder, model, built, arrays, settings=settings, factor=1.0)
-        recorder.add_parameters(f"{start}{kind}/", recorder.adapter.parameters(model))
-    recorder.progress(f"weight decay, {dtype}", 1, 1)
+    zeros = {n: np.zeros_like(array) for n, array in weights.items() if n in gradients}
+    _decayed(recorder, settings, (weights, zeros), f"{start}zero/")
+    _decayed(recorder, settings, given, f"{start}gradient/")
+    recorder.progress(f"weight decay, {start.partition('/')[0]}", 1, 1)
+
+
+def _decayed(
+    recorder: Recorder, settings: Settings, given: tuple[dict[str, Array], ...], start: str
+) -> None:
+    weights, gradients = given
+    model = recorder.build(settings, weights, start.partition("/")[0], training=True)
+    built = recorder.call("build_optimizer", model, settings, UPDATES)
+    decay = recorder.adapter.optimizer_configuration(model, built[0]).get("decay", {})
+    recorder.writer.facts["decay"] = recorder.by_reference_name(decay)
+    for _ in range(UPDATES):
+        apply(recorder, model, built, gradients, settings=settings, factor=1.0)
+    recorder.add_parameters(start, recorder.adapter.parameters(model))
 
 
 def _clip(
@@ -58,18 +62,26 @@ def _clip(
 ) -> None:
     """What reaches the optimizer's rule, for gradients below and above any usual limit."""
     for label, factor in (("below", SMALL), ("above", LARGE)):
-        model = recorder.build(recorder.settings, weights, dtype, training=True)
-        built = recorder.call("build_optimizer", model, recorder.settings, UPDATES)
-        reached: list[dict[str, Array]] = []
-
-        def note(applied: Applied, reached: list[dict[str, Array]] = reached) -> None:
-            reached.append(applied.gradients())
-
-        with recorder.adapter.watch_updates(model, built[0], note):
-            apply(recorder, model, built, gradients, settings=recorder.settings, factor=factor)
+        reached = _reached(recorder, (weights, gradients), dtype, factor)
         if reached:
             recorder.add_parameters(f"{dtype}/clip/{label}/", reached[0])
     recorder.progress(f"clipping, {dtype}", 1, 1)
+
+
+def _reached(
+    recorder: Recorder, given: tuple[dict[str, Array], ...], dtype: str, factor: float
+) -> list[dict[str, Array]]:
+    weights, gradients = given
+    model = recorder.build(recorder.settings, weights, dtype, training=True)
+    built = recorder.call("build_optimizer", model, recorder.settings, UPDATES)
+    reached: list[dict[str, Array]] = []
+
+    def note(applied: Applied) -> None:
+        reached.append(applied.gradients())
+
+    with recorder.adapter.watch_updates(model, built[0], note):
+        apply(recorder, model, built, gradients, settings=recorder.settings, factor=factor)
+    return reached
 
 
 def _dropout(recorder: Recorder, weights: dict[str, Array]) -> None:
