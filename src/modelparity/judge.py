@@ -33,30 +33,34 @@ def group_rounding(pairs: Iterable[tuple[Array, Array]], floor: float = 0.0) -> 
 
     pairs  (float32, float64). A small tensor may lie near the truth by chance; its group does not.
     """
-    gaps = [
-        rms(own.astype(np.float64) - truth) / max(rms(truth), floor)
-        for own, truth in pairs
-        if own.shape == truth.shape and max(rms(truth), floor) > 0.0
-    ]
+    gaps = []
+    for own, truth in pairs:
+        scale = max(rms(truth), floor)
+        if own.shape == truth.shape and scale > 0.0:
+            gaps.append(rms(own.astype(np.float64) - truth) / scale)
     return max(ULP32, float(np.median([gap for gap in gaps if np.isfinite(gap)] or [0.0])))
 
 
 def _unfit(name: str, rule: str, candidate: Array, reference: Array) -> Finding | None:
     """What makes two arrays incomparable, before any value is looked at."""
-
-    def diverged(message: str, hint: str = "") -> Finding:
-        return Finding(name, rule, Outcome.DIVERGED, message, hint, ratio=np.inf)
-
-    if candidate.shape != reference.shape:
-        hint = ""
-        if candidate.shape == reference.shape[::-1]:
-            hint = "the shapes are each other's transpose: declare it in the case's rules"
-        return diverged(f"shape {candidate.shape} against {reference.shape}", hint)
+    misshapen = _misshapen(name, rule, candidate, reference)
+    if misshapen:
+        return misshapen
     if candidate.dtype != reference.dtype:
-        return diverged(f"dtype {candidate.dtype} against {reference.dtype}")
+        message = f"dtype {candidate.dtype} against {reference.dtype}"
+        return Finding(name, rule, Outcome.DIVERGED, message, ratio=np.inf)
     if reference.size == 0:
         return Finding(name, rule, Outcome.INCONCLUSIVE, "there is nothing to compare: no elements")
     return None
+
+
+def _misshapen(name: str, rule: str, candidate: Array, reference: Array) -> Finding | None:
+    if candidate.shape == reference.shape:
+        return None
+    transposed = candidate.shape == reference.shape[::-1]
+    hint = "the shapes are each other's transpose: declare it in the case's rules"
+    message = f"shape {candidate.shape} against {reference.shape}"
+    return Finding(name, rule, Outcome.DIVERGED, message, hint if transposed else "", ratio=np.inf)
 
 
 def _nonfinite(name: str, rule: str, diff: Diff, candidate: Array, reference: Array) -> Finding:
@@ -141,8 +145,7 @@ def noise(
     with a module that computes in hard-coded float32, and may have either dtype.
     """
     faced = truth if softened and candidate.dtype == truth.dtype else reference
-    unfit = _unfit(name, "noise", candidate, faced)
-    unfit = unfit or _unfit(name, "noise", candidate.astype(truth.dtype), truth)
+    unfit = _unfit(name, "noise", candidate, faced) or _misshapen(name, "noise", candidate, truth)
     if unfit:
         return unfit
     diff = measure(candidate=candidate, reference=truth)

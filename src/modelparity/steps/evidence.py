@@ -1,6 +1,6 @@
 """What a step needs while it judges: both sides' recordings, and comparisons by name."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +31,15 @@ class Evidence:
         ours = self.reference_model.facts.get("modules", {})
         pairs = pair(ours, theirs, module_rules(self.rules)).pairs
         return {p.candidate[0]: p.reference[0] for p in pairs}
+
+    def settings(self) -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
+        """(name, candidate's settings, reference's) of every module that faces another."""
+        names = self.module_names()
+        ours = self.reference_model.facts.get("configuration", {})
+        for name, values in self.candidate_model.facts.get("configuration", {}).items():
+            reference = ours.get(names.get(name, name))
+            if reference is not None:
+                yield name, values, reference
 
     def hard_float32(self) -> tuple[str, ...]:
         """Modules (reference's names) that compute in float32 inside a float64 run."""

@@ -7,6 +7,7 @@ recorded under `given/` by the reference and read from there by the candidate, n
 import gc
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from modelparity.recording import Recording, Writer, read
 Array = np.ndarray[Any, Any]
 Batch = Mapping[str, Array]
 Settings = Mapping[str, Setting]
+Shapes = Mapping[str, tuple[int, ...]]
 
 PRECISIONS = ("float64", "float32")
 
@@ -127,42 +129,40 @@ class Recorder:
         arrays = {name: recording.array(prefix + name) for name in recording.below(prefix)}
         return self.to_own(arrays)
 
-    def reference_shapes(self) -> dict[str, tuple[int, ...]]:
-        """The shapes of the reference's parameters."""
-        recording = self.given_recording("model")
-        prefix = "parameter/"
-        return {n: tuple(recording.entry(prefix + n)["shape"]) for n in recording.below(prefix)}
+    @cached_property
+    def _shapes(self) -> tuple[Shapes, Shapes]:
+        """The shapes of the reference's parameters, and of this side's."""
+        recordings = (self.given_recording("model"), read(self.directory / "model"))
+        ours, own = (
+            {n: tuple(r.entry(f"parameter/{n}")["shape"]) for n in r.below("parameter/")}
+            for r in recordings
+        )
+        return ours, own
 
-    def own_shapes(self) -> dict[str, tuple[int, ...]]:
-        """The shapes of this side's parameters."""
-        if self.is_reference:
-            return self.reference_shapes()
-        recording = read(self.directory / "model")
-        prefix = "parameter/"
-        return {n: tuple(recording.entry(prefix + n)["shape"]) for n in recording.below(prefix)}
+    @cached_property
+    def _pairing(self) -> pairing.Pairing:
+        return pairing.pair(*self._shapes, self.case.rules)
+
+    @property
+    def _pairs(self) -> pairing.Pairing:
+        self.given_recording("model")  # each step that pairs by it was given it
+        return self._pairing
 
     def to_own(self, arrays: Mapping[str, Array]) -> dict[str, Array]:
         """Reference arrays in this side's names and layout."""
         if self.is_reference:
             return dict(arrays)
-        shapes = self.own_shapes()
-        pairs = pairing.pair(self.reference_shapes(), shapes, self.case.rules)
-        return pairing.to_candidate(pairs, arrays, shapes)
+        return pairing.to_candidate(self._pairs, arrays, self._shapes[1])
 
     def to_reference(self, arrays: Mapping[str, Array]) -> dict[str, Array]:
         """This side's arrays in the reference's names and layout."""
         if self.is_reference:
             return dict(arrays)
-        shapes = self.reference_shapes()
-        pairs = pairing.pair(shapes, self.own_shapes(), self.case.rules)
-        return pairing.to_reference(pairs, arrays, shapes)
+        return pairing.to_reference(self._pairs, arrays, self._shapes[0])
 
     def by_reference_name(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """One value a parameter, under the reference's names."""
-        if self.is_reference:
-            return dict(values)
-        pairs = pairing.pair(self.reference_shapes(), self.own_shapes(), self.case.rules)
-        return pairing.rename(pairs, values)
+        return dict(values) if self.is_reference else pairing.rename(self._pairs, values)
 
     def add_parameters(self, prefix: str, arrays: Mapping[str, Array]) -> None:
         """Record arrays by parameter name, as sketches in the reference's names and layout."""

@@ -183,16 +183,12 @@ def _sites(evidence: Evidence, key: str) -> list[Finding]:
 
 def _modes(evidence: Evidence) -> list[Finding]:
     """Dropout modules' own settings, where both sides have them."""
-    names = evidence.module_names()
-    ours = evidence.reference_model.facts.get("configuration", {})
-    theirs = evidence.candidate_model.facts.get("configuration", {})
     findings = []
-    for name, values in theirs.items():
-        reference = ours.get(names.get(name, name))
-        if reference is not None and "rate" in values and "rate" in reference:
+    for name, candidate, reference in evidence.settings():
+        if "rate" in candidate and "rate" in reference:
             findings += judge.facts(
                 name,
-                candidate={"rate": values["rate"]},
+                candidate={"rate": candidate["rate"]},
                 reference={"rate": reference["rate"]},
                 what="setting",
             )

@@ -44,17 +44,12 @@ def parameters(evidence: Evidence) -> list[Finding]:
 
 def configuration(evidence: Evidence) -> list[Finding]:
     """Every setting of every module that faces another, but those of dropout."""
-    names = evidence.module_names()
-    ours = evidence.reference_model.facts.get("configuration", {})
-    theirs = evidence.candidate_model.facts.get("configuration", {})
     findings = []
-    for name, values in theirs.items():
-        reference = ours.get(names.get(name, name))
-        if reference is not None:
-            findings += judge.facts(
-                name,
-                candidate={k: v for k, v in values.items() if k not in STEP_6},
-                reference={k: v for k, v in reference.items() if k not in STEP_6},
-                what="setting",
-            )
+    for name, candidate, reference in evidence.settings():
+        findings += judge.facts(
+            name,
+            candidate={k: v for k, v in candidate.items() if k not in STEP_6},
+            reference={k: v for k, v in reference.items() if k not in STEP_6},
+            what="setting",
+        )
     return findings
