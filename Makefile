@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: align test check bench-faults readme clean
+.PHONY: align test check bench bench-faults bench-clean bench-real readme clean
 .DEFAULT_GOAL := align
 
 .venv/.installed: pyproject.toml constraints.txt
@@ -26,8 +26,20 @@ check: .venv/.installed  ## format, lint, types, import contracts, tests and doc
 	$(BIN)/lint-imports
 	$(PYTEST)
 
-bench-faults: .venv/.installed  ## plant every fault in turn: is its own step the first red one?
-	$(BIN)/python benchmarks/faults.py
+.venv/.bench: .venv/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
+	touch $@
+
+bench: bench-faults bench-clean  ## what is caught, what is accused wrongly; writes the two pages
+
+bench-faults: .venv/.bench  ## plant every fault in turn, and pairs of them; ask the tools in use too
+	$(BIN)/python benchmarks/faults.py --pairs 20 --markdown docs/faults.md
+
+bench-clean: .venv/.installed  ## 200 clean runs, none of which may be accused; goes on where it stopped
+	$(BIN)/python benchmarks/clean_runs.py --markdown docs/clean-runs.md
+
+bench-real: .venv/.installed  ## a dozen clean ladders at real sizes: hours; goes on where it stopped
+	$(BIN)/python benchmarks/clean_runs.py --real --jobs 1 --markdown docs/clean-runs.md
 
 readme: .venv/.installed  ## generate the reports shown in the README; ATIS=DIR: from a run on ATIS
 	$(BIN)/python docs/generate.py $(if $(ATIS),--atis-report $(ATIS))

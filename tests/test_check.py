@@ -25,13 +25,16 @@ from toy.recorded import (
 NAMES = {step.NAME: step.NUMBER for step in STEPS}
 RECORDINGS = (START.NAME, *NAMES)
 SIDES = ("reference", "candidate")
-every_recording = pytest.mark.parametrize("name", RECORDINGS)
+BESIDE = {"envelope": 10}  # of the reference alone, with the step that it is for
+PLACES = [(side, name) for side in SIDES for name in RECORDINGS]
+PLACES += [("reference", name) for name in BESIDE]
+every_place = pytest.mark.parametrize(("side", "name"), PLACES)
 every_side = pytest.mark.parametrize("side", SIDES)
 
 
 def verdict_of(sides, name):
     """The verdict of a step; the models' recording is judged by the first."""
-    number = NAMES.get(name, 1)
+    number = (NAMES | BESIDE).get(name, 1)
     return check(sides.reference, sides.candidate, steps=(number,)).verdicts[0]
 
 
@@ -268,8 +271,7 @@ def test_an_array_that_is_deleted_from_the_manifest_diverges(copies, step):
     assert unaccused(copies, step, names, in_manifest(directory, delete_entries)) == []
 
 
-@every_side
-@every_recording
+@every_place
 def test_an_array_that_is_deleted_from_the_manifest_is_named(copies, side, name):
     directory, missed = getattr(copies, side) / name, {}
     for (_, key), names in sample(stored(read(directory)), limit=12):
@@ -281,8 +283,7 @@ def test_an_array_that_is_deleted_from_the_manifest_is_named(copies, side, name)
     assert missed == {}
 
 
-@every_side
-@every_recording
+@every_place
 def test_an_array_that_is_deleted_from_the_manifest_alone_is_not_aligned(copies, side, name):
     directory, missed = getattr(copies, side) / name, {}
     for array, _ in sample(each(read(directory).names), limit=12):
@@ -314,8 +315,7 @@ def test_an_array_that_only_the_candidate_has_diverges(copies, step):
     assert unaccused(copies, step, more, in_manifest(directory, change)) == []
 
 
-@every_side
-@every_recording
+@every_place
 def test_a_truncated_file_is_named(copies, side, name):
     [path] = (getattr(copies, side) / name).glob("*.safetensors")
     content, missed = path.read_bytes(), {}
@@ -328,8 +328,7 @@ def test_a_truncated_file_is_named(copies, side, name):
     assert missed == {}
 
 
-@every_side
-@every_recording
+@every_place
 def test_a_changed_byte_anywhere_is_not_aligned(copies, side, name):
     [path] = (getattr(copies, side) / name).glob("*.safetensors")
     content, missed = path.read_bytes(), {}
@@ -344,16 +343,14 @@ def test_a_changed_byte_anywhere_is_not_aligned(copies, side, name):
     assert missed == {}
 
 
-@every_side
-@every_recording
+@every_place
 def test_a_missing_file_is_named(copies, side, name):
     [path] = (getattr(copies, side) / name).glob("*.safetensors")
     path.unlink()
     assert objection(verdict_of(copies, name), path.name) == ""
 
 
-@every_side
-@every_recording
+@every_place
 def test_a_truncated_manifest_is_named(copies, side, name):
     path = getattr(copies, side) / name / "manifest.json"
     content, missed = path.read_bytes(), {}
@@ -366,8 +363,7 @@ def test_a_truncated_manifest_is_named(copies, side, name):
     assert missed == {}
 
 
-@every_side
-@every_recording
+@every_place
 def test_a_missing_manifest_is_named_with_its_side(copies, side, name):
     (getattr(copies, side) / name / "manifest.json").unlink()
     verdict = verdict_of(copies, name)
@@ -386,8 +382,7 @@ def edited(value):
     return [*value, "x"] if isinstance(value, list) else {**value, "x": 1}
 
 
-@every_side
-@every_recording
+@every_place
 def test_an_edited_field_of_a_manifest_is_named(copies, side, name):
     directory, missed = getattr(copies, side) / name, {}
     manifest = manifest_of(directory)
@@ -436,6 +431,16 @@ def test_an_entry_of_another_form_is_not_aligned(copies, side, field, value):
     assert (
         objection(verdict_of(copies, "evaluation_data"), "dev/0/ids", "manifest field arrays") == ""
     )
+
+
+def test_an_envelope_of_another_reference_is_refused(copies):
+    directory = copies.reference / "envelope"
+    manifest = manifest_of(directory)
+    manifest["given"]["training"] = "0" * 16
+    write_manifest(directory, manifest, sealed=True)
+    verdict = verdict_of(copies, "envelope")
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+    assert "given another recording of training" in verdict.reason
 
 
 def test_a_broken_seal_of_the_model_spoils_every_step(copies):

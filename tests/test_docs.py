@@ -15,7 +15,7 @@ import pytest
 from modelparity import Case, Fault
 from modelparity.adapters import REQUIRED
 from modelparity.errors import InputError
-from modelparity.record import FUNCTIONS
+from modelparity.sides import FUNCTIONS
 from modelparity.steps import STEPS
 
 ROOT = Path(__file__).resolve().parent.parent

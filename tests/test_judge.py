@@ -272,8 +272,9 @@ def test_a_trajectory_names_the_first_point_outside():
 
 def test_a_transposed_square_is_named():
     square = np.arange(9.0).reshape(3, 3)
-    assert "transpose" in judge.exact("it", candidate=square.T, reference=square).hint
-    assert judge.exact("it", candidate=square + 1, reference=square).hint == ""
+    found = judge.exact("it", candidate=square.T, reference=square)
+    [explained] = judge.conclude(1, "it", [found]).findings
+    assert explained.hints == ("it is transposed: that explains every element",)
 
 
 @given(npst.arrays(np.int64, (4, 3)), st.integers(0, 11), st.integers(1, 2**62))

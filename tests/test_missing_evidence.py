@@ -10,7 +10,7 @@ import pytest
 
 from modelparity import Outcome, check
 from modelparity.cases import load_case
-from modelparity.record import FUNCTIONS
+from modelparity.sides import FUNCTIONS
 from toy import reference as toy_reference
 from toy.recorded import record_both, record_side
 
@@ -19,6 +19,7 @@ NEEDED = {
     "build_model": {1, 2, 3, 4, 5, 6, 7, 8, 9, 10},
     "forward": {1, 6, 7, 10},
     "sample_batches": set(),
+    "vocabularies": set(),
     "training_batches": {8},
     "evaluation_batches": {2},
     "evaluate": {3, 10},

@@ -55,9 +55,40 @@ def test_without_rules_equal_names_face_each_other_and_nothing_else(names):
     assert pairs.candidate_only == ("other",)
 
 
-def test_nothing_is_paired_by_position():
+def test_names_alone_are_never_paired_by_position():
     pairs = pair(["a", "b"], ["c", "d"], [])
     assert (pairs.pairs, pairs.reference_only) == ((), ("a", "b"))
+
+
+@pytest.mark.parametrize(
+    ("reference", "candidate"),
+    [
+        ("bn.running_mean", "bn._mean"),
+        ("norm.gamma", "norm.weight"),
+        ("encoder.LayerNorm.bias", "encoder.layer_norm.bias"),
+        ("module.head.weight", "head.weight"),
+    ],
+)
+def test_another_spelling_of_a_name_faces_it(reference, candidate):
+    [found] = pair([reference, "other"], [candidate], []).pairs
+    assert (found.reference, found.candidate) == ((reference,), (candidate,))
+    assert found.by == "normalised name"
+
+
+def test_spellings_that_could_mean_two_names_pair_nothing():
+    assert pair(["n.gamma", "n.scale"], ["n.weight"], []).pairs == ()
+
+
+def test_what_is_left_is_paired_by_shape_and_order_where_all_of_it_fits():
+    reference = {"a.w": (2, 3), "a.b": (3,), "c.w": (3, 3)}
+    candidate = {"x.0": (2, 3), "x.1": (3,), "y.0": (3, 3)}
+    found = pair(reference, candidate, [])
+    assert [(p.reference[0], p.candidate[0]) for p in found.pairs] == list(
+        zip(reference, candidate, strict=True)
+    )
+    assert {p.by for p in found.pairs} == {"shape and order"}
+    assert pair(reference, {**candidate, "z": (1,)}, []).pairs == ()
+    assert pair(reference, {**candidate, "y.0": (9,)}, []).pairs == ()
 
 
 def test_an_earlier_rule_wins():

@@ -10,8 +10,8 @@ from paddle.optimizer.lr import StepDecay
 
 ADAPTER = "modelparity.adapters.paddle"
 
-NORM = {"momentum": 0.875, "epsilon": 2.0**-17}  # the share of the old; PyTorch's of the new
-MOMENTUM = 0.875
+NORM = {"momentum": 0.9, "epsilon": 1e-5}  # the share of the old; PyTorch's is of the new
+MOMENTUM = 0.9
 
 
 class BatchNorm(nn.BatchNorm2D):

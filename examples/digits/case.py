@@ -40,7 +40,7 @@ CASE = Case(
         "batch_size": 16,
         "epochs": 3,
         "learning_rate": 0.2,
-        "weight_decay": 2.0**-9,
+        "weight_decay": 0.002,
         "max_norm": 0.2,
         "dropout": 0.2,
         "trained_updates": 60,
@@ -53,7 +53,7 @@ CASE = Case(
     ),
     variants={
         "optimizer": ({"weight_decay": 0.0},),
-        "regularisation": ({"weight_decay": 0.125},),
+        "regularisation": ({"weight_decay": 0.1},),
     },
     prepare=prepare,
 )

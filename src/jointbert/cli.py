@@ -1,6 +1,7 @@
 """jointbert train | evaluate | predict | data | import: parse, call, exit code.
 
-0: done. 2: an argument, file or directory that cannot be used; one line says which and why.
+0: done. 1: `data check` has found errors. 2: an argument, file or directory that cannot be used;
+one line says which and why.
 """
 
 import argparse
@@ -44,7 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"jointbert: {error.filename or 'a file'}: {error.strerror}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("jointbert: interrupted", file=sys.stderr)
+        more = "; the same command with --resume goes on" if given.run is _train else ""
+        print(f"\njointbert: interrupted{more}", file=sys.stderr)
         return 130
 
 

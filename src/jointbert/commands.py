@@ -3,7 +3,6 @@
 import argparse
 import json
 import sys
-from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -48,14 +47,15 @@ def train(given: argparse.Namespace, places: dict[str, str], options: Options) -
 def evaluate(given: argparse.Namespace) -> int:
     """Score a saved model on a split and report its errors."""
     from jointbert import error_report, report_page
+    from jointbert.task import task_directory
 
     if given.eval_batch_size < 1:
         raise UsageError(f"--eval_batch_size {given.eval_batch_size}: it must be above 0")
     if given.worst < 0:
         raise UsageError(f"--worst {given.worst}: it must be 0 or above")
     _check_threads(given)
-    with ExitStack() as stack:
-        data = _task(given.data, stack)
+    with TemporaryDirectory() as scratch:
+        data = task_directory(given.data, Path(scratch), given.split)
         report = error_report.evaluate(
             given.model,
             data,
@@ -91,12 +91,12 @@ def predict(given: argparse.Namespace) -> int:
 
 
 def check(given: argparse.Namespace) -> int:
-    """Report what is wrong with a task; 2 where training on it would fail or mislead."""
-    from jointbert.data_check import check, rendered
+    """Report what is wrong with a task; 1 where training on it would fail or mislead."""
+    from jointbert.data_check import check, exit_code, rendered
 
     findings = check(given.directory)
     print(rendered(findings, as_json=given.json))
-    return 2 if any(one.serious for one in findings) else 0
+    return exit_code(findings)
 
 
 def get(given: argparse.Namespace) -> int:
@@ -110,8 +110,8 @@ def get(given: argparse.Namespace) -> int:
 
 def convert(given: argparse.Namespace) -> int:
     """JSON Lines to the other layout."""
-    from jointbert.inputs import check_split
-    from jointbert.jsonl import SPLITS, as_task
+    from jointbert.inputs import SPLITS, check_split
+    from jointbert.jsonl import as_task
 
     if given.target.exists() and any(given.target.iterdir()):
         raise UsageError(f"{given.target}: not empty; name a new directory")
@@ -135,21 +135,6 @@ def take_over(given: argparse.Namespace) -> int:
         f" labels, {'a' if found.crf else 'no'} CRF"
     )
     return 0
-
-
-def _task(data: Path, stack: ExitStack) -> Path:
-    """The directory of a task that may be given as JSON Lines, or as the embedded one."""
-    from jointbert.embedded import write_task
-    from jointbert.jsonl import as_task
-    from jointbert.training import EMBEDDED
-
-    if str(data) == EMBEDDED and not data.exists():
-        scratch = Path(stack.enter_context(TemporaryDirectory()))
-        write_task(scratch)
-        return scratch
-    if any(data.glob("*.jsonl")) and not any((data / s).is_dir() for s in ("train", "dev", "test")):
-        return as_task(data, Path(stack.enter_context(TemporaryDirectory())))
-    return data
 
 
 def _check_threads(given: argparse.Namespace) -> None:

@@ -5,12 +5,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from jointbert.inputs import FILES, SPLITS
 from jointbert.jsonl import Row, rows_of
-from jointbert.labels import INTENT_FILE, PAD, SLOT_FILE, Labels, read_lines
+from jointbert.labels import INTENT_FILE, PAD, SLOT_FILE, UNKNOWN, Labels, read_lines
 from modelparity import InputError
 
-SPLITS = ("train", "dev", "test")
-FILES = ("seq.in", "seq.out", "label")
+UNREADABLE = "unreadable"  # a file that is not there or no text: what follows it is unknown
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,8 @@ class Finding:
     """One thing found.
 
     serious  whether training would fail on it or learn something wrong; the rest is worth knowing
-    line     counted from 1; 0 for a whole file or directory
+    line     counted from 1; 0 for a whole file or directory. Where one file has fewer lines than
+             seq.in, the first that is missing or too many
     """
 
     path: str
@@ -50,6 +51,13 @@ def check(data: Path) -> list[Finding]:
     return sorted(findings, key=lambda one: (order.get(one.path, -1), one.line))
 
 
+def exit_code(findings: Sequence[Finding]) -> int:
+    """0 without errors, 1 with some; 2 where a file cannot be read, so that not all was checked."""
+    if any(one.kind == UNREADABLE for one in findings):
+        return 2
+    return 1 if any(one.serious for one in findings) else 0
+
+
 def rendered(findings: Sequence[Finding], *, as_json: bool) -> str:
     """The findings as lines `path:line: kind: message`, or as one JSON object."""
     serious = sum(one.serious for one in findings)
@@ -76,25 +84,26 @@ def _file(data: Path, split: str, name: str) -> Path:
 def _rows(data: Path, split: str, findings: list[Finding]) -> Iterator[Row]:
     """The rows that can be read; what cannot becomes a finding."""
     place = _place(data, split)
-    if place.suffix == ".jsonl":
+    lines = place.suffix == ".jsonl"
+    before = len(findings)
+    columns = [_lines(one, findings) for one in ([place] if lines else [place / n for n in FILES])]
+    if len(findings) > before:
+        return
+    if lines:
         for number, row in enumerate(rows_of(place), 1):
             if isinstance(row, Row):
                 yield row
             else:
                 message = str(row).removeprefix(f"{place}:{number}: ")
-                findings.append(Finding(str(place), number, "unreadable", message, True))
-        return
-    try:
-        columns = [read_lines(place / name) for name in FILES]
-    except InputError as error:
-        findings.append(Finding(str(place), 0, "unreadable", str(error), True))
+                findings.append(Finding(str(place), number, "wrong line", message, True))
         return
     if not columns[0]:
         findings.append(Finding(str(place / "seq.in"), 0, "empty", "no sentences", True))
     for name, column in zip(FILES[1:], columns[1:], strict=True):
         if len(column) != len(columns[0]):
             message = f"{len(column)} lines, but seq.in has {len(columns[0])}"
-            findings.append(Finding(str(place / name), 0, "length mismatch", message, True))
+            line = min(len(column), len(columns[0])) + 1
+            findings.append(Finding(str(place / name), line, "length mismatch", message, True))
     for number, (words, tags, intent) in enumerate(zip(*columns, strict=False), 1):
         yield Row(number, tuple(words.split()), tuple(tags.split()), intent.strip())
 
@@ -108,10 +117,7 @@ def _labels(data: Path, rows: dict[str, list[Row]], findings: list[Finding]) -> 
         if not (data / name).exists():
             continue
         known = [line.strip() for line in _lines(data / name, findings)]
-        for number, label in enumerate(known, 1):
-            if label in known[: number - 1]:
-                message = f"{label!r} is listed twice"
-                findings.append(Finding(str(data / name), number, "duplicate", message, True))
+        findings += _label_findings(data / name, known)
         if name == INTENT_FILE:
             intents = set(known)
         else:
@@ -119,11 +125,26 @@ def _labels(data: Path, rows: dict[str, list[Row]], findings: list[Finding]) -> 
     return Labels(tuple(intents), tuple(slots))
 
 
+def _label_findings(path: Path, known: Sequence[str]) -> Iterator[Finding]:
+    for number, label in enumerate(known, 1):
+        if not label:
+            yield Finding(str(path), number, "empty line", "no label", True)
+        elif label in known[: number - 1]:
+            yield Finding(str(path), number, "duplicate", f"{label!r} is listed twice", True)
+    if path.name == SLOT_FILE and known[:1] != [PAD]:
+        yield Finding(str(path), 1, "missing label", f"the first one must be {PAD}", True)
+    if UNKNOWN not in known:
+        message = f"no {UNKNOWN}, which stands for unknown labels"
+        yield Finding(str(path), 0, "missing label", message, True)
+
+
 def _lines(path: Path, findings: list[Finding]) -> list[str]:
     try:
         return read_lines(path)
     except InputError as error:
-        findings.append(Finding(str(path), 0, "unreadable", str(error), True))
+        where, _, message = str(error).removeprefix(str(path)).partition(": ")
+        line = int(where.removeprefix(":") or 0)
+        findings.append(Finding(str(path), line, UNREADABLE, message, True))
         return []
 
 
@@ -161,11 +182,11 @@ def _row_findings(data: Path, split: str, row: Row, labels: Labels) -> Iterator[
 
 def _duplicates(data: Path, rows: dict[str, list[Row]]) -> Iterator[Finding]:
     """Sentences of a split that an earlier split has too."""
-    seen: dict[tuple[str, ...], tuple[str, int]] = {}
+    seen: dict[tuple[str, ...], tuple[str, str, int]] = {}
     for split, found in rows.items():
         for row in found:
-            first = seen.setdefault(row.words, (split, row.number))
+            path = str(_file(data, split, "seq.in"))
+            first = seen.setdefault(row.words, (split, path, row.number))
             if row.words and first[0] != split:
-                path = str(_file(data, split, "seq.in"))
-                message = f"the sentence is line {first[1]} of {first[0]} too"
+                message = f"the sentence is {first[1]}:{first[2]} too"
                 yield Finding(path, row.number, "duplicate between splits", message, False)

@@ -13,7 +13,7 @@ from jointbert import saved
 from jointbert.inputs import check_split
 from jointbert.parser import require
 from jointbert.spans import spans_of
-from modelparity import UsageError
+from modelparity import InputError, UsageError
 
 SCORES = ("intent_acc", "slot_precision", "slot_recall", "slot_f1", "semantic_frame_acc", "loss")
 
@@ -94,6 +94,8 @@ def evaluate(
     """
     require(framework)
     found = saved.read(model)
+    if not data.is_dir():
+        raise InputError(f"data {data}: no such directory; name one with train, dev and test")
     if not (data / split).is_dir():
         raise UsageError(f"--split {split}: {data} has no such directory")
     check_split(data / split)

@@ -16,7 +16,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from jointbert import saved
-from jointbert.inputs import check_checkpoint
+from jointbert.inputs import WEIGHTS, check_checkpoint, check_length, read_json
 from jointbert.labels import INTENT_FILE, SECTION, SLOT_FILE, Labels, read_labels
 from jointbert.parser import require
 from modelparity import InputError, UsageError
@@ -47,7 +47,7 @@ def import_peer(source: Path, out: Path, labels: Path, tokenizer: str, max_seq_l
     arrays = _weights(source)
     _check_shape(arrays, "intent", len(sets.intents), labels / INTENT_FILE)
     _check_shape(arrays, "slot", len(sets.slots), labels / SLOT_FILE)
-    vocabulary = saved.locate(tokenizer) if tokenizer else source
+    vocabulary = saved.locate(tokenizer, ("vocab.txt",)) if tokenizer else source
     if not (vocabulary / "vocab.txt").exists():
         raise InputError(
             f"{vocabulary}: no vocab.txt; name the model that it was trained from by --tokenizer"
@@ -59,9 +59,7 @@ def import_peer(source: Path, out: Path, labels: Path, tokenizer: str, max_seq_l
                 shutil.copyfile(vocabulary / name, together / name)
         _write_config(source / saved.CONFIG, together / saved.CONFIG)
         config = check_checkpoint(together, weights=False)
-        positions = config["max_position_embeddings"]
-        if isinstance(positions, int) and max_seq_len > positions:
-            raise UsageError(f"--max_seq_len {max_seq_len}: the model has {positions} positions")
+        check_length(source, config, max_seq_len)
         kept = {"crf": "crf.transitions" in arrays, "max_seq_len": max_seq_len, **ASSUMED}
         saved.write(out, arrays, {**kept, "checkpoint": str(together)}, sets)
 
@@ -76,7 +74,7 @@ def _labels(directory: Path) -> Labels:
 
 
 def _weights(source: Path) -> Arrays:
-    path = source / saved.WEIGHTS
+    path = source / WEIGHTS
     if path.exists():
         try:
             found: Arrays = load_file(path)
@@ -94,7 +92,7 @@ def _weights(source: Path) -> Arrays:
 
         path, found = source / BIN, read(source / BIN)
     else:
-        raise InputError(f"{source}: neither {saved.WEIGHTS} nor {BIN}; no parameters to import")
+        raise InputError(f"{source}: neither {WEIGHTS} nor {BIN}; no parameters to import")
     return {_renamed(n): a for n, a in found.items() if not n.endswith("position_ids")}
 
 
@@ -117,14 +115,7 @@ def _check_shape(arrays: Arrays, kind: str, count: int, path: Path) -> None:
 
 
 def _write_config(source: Path, target: Path) -> None:
-    try:
-        config = json.loads(source.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{source}: no such file; a model needs it") from None
-    except (OSError, ValueError) as error:
-        raise InputError(f"{source}: cannot be read as JSON ({error})") from None
-    if not isinstance(config, dict):
-        raise InputError(f"{source}: not a JSON object")
+    config = read_json(source)
     # Written by releases that knew neither key; BERT is all that this implementation takes over.
     config.setdefault("model_type", "bert")
     config.pop(SECTION, None)

@@ -49,15 +49,25 @@ def check_checkpoint(checkpoint: str | Path, *, weights: bool) -> dict[str, obje
     directory = Path(checkpoint)
     if not directory.is_dir():
         raise InputError(f"checkpoint {directory}: no such directory; name one in HF layout")
-    config = _read_json(directory / "config.json")
+    config = read_json(directory / "config.json")
     _check_config(directory / "config.json", config)
     _check_vocabulary(directory / "vocab.txt", config)
     tokenizer = directory / "tokenizer_config.json"
     if tokenizer.exists():
-        _read_json(tokenizer)
+        read_json(tokenizer)
     if weights:
-        _check_weights(directory / WEIGHTS)
+        parameter_names(directory / WEIGHTS)
     return config
+
+
+def check_length(checkpoint: str | Path, config: Mapping[str, object], max_seq_len: int) -> None:
+    """Check that the model of this config.json has a position for every piece."""
+    positions = config["max_position_embeddings"]
+    if isinstance(positions, int) and max_seq_len > positions:
+        raise InputError(
+            f"{checkpoint}: has {positions} positions, but max_seq_len is {max_seq_len};"
+            " lower max_seq_len"
+        )
 
 
 def check_split(directory: Path) -> None:
@@ -88,16 +98,8 @@ def check_split(directory: Path) -> None:
             raise InputError(f"{directory / 'label'}:{number}: no intent; write one a line")
 
 
-def _check_known(path: Path, known: tuple[str, ...], file: str) -> None:
-    labels = set(known)
-    intents = path.name == "label"
-    for number, line in enumerate(read_lines(path), 1):
-        for label in [line.strip()] if intents else line.split():
-            if label not in labels:
-                raise InputError(f"{path}:{number}: label {label!r} is not in {file}; add it there")
-
-
-def _read_json(path: Path) -> dict[str, object]:
+def read_json(path: Path) -> dict[str, object]:
+    """The object in a JSON file of a checkpoint."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -107,6 +109,29 @@ def _read_json(path: Path) -> dict[str, object]:
     if not isinstance(value, dict):
         raise InputError(f"{path}: not a JSON object; restore the file")
     return value
+
+
+def parameter_names(path: Path) -> frozenset[str]:
+    """The names in a safetensors file, of which only the header is read; at least one."""
+    if not path.exists():
+        raise InputError(f"{path}: no such file; save the checkpoint as one safetensors file")
+    try:
+        with safe_open(path, framework="numpy") as file:
+            names = frozenset(file.keys())
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"{path}: not a safetensors file ({error}); fetch it again") from None
+    if not names:
+        raise InputError(f"{path}: holds no parameters; save the checkpoint again")
+    return names
+
+
+def _check_known(path: Path, known: tuple[str, ...], file: str) -> None:
+    labels = set(known)
+    intents = path.name == "label"
+    for number, line in enumerate(read_lines(path), 1):
+        for label in [line.strip()] if intents else line.split():
+            if label not in labels:
+                raise InputError(f"{path}:{number}: label {label!r} is not in {file}; add it there")
 
 
 def _check_config(path: Path, config: Mapping[str, object]) -> None:
@@ -147,15 +172,3 @@ def _check_vocabulary(path: Path, config: Mapping[str, object]) -> None:
             f"{path}:{pieces.index('[PAD]') + 1}: [PAD] stands here, but config.json says"
             f" pad_token_id {padding}; one of the two is wrong"
         )
-
-
-def _check_weights(path: Path) -> None:
-    if not path.exists():
-        raise InputError(f"{path}: no such file; save the checkpoint as one safetensors file")
-    try:
-        with safe_open(path, framework="numpy") as file:
-            names = list(file.keys())
-    except (SafetensorError, OSError) as error:
-        raise InputError(f"{path}: not a safetensors file ({error}); fetch it again") from None
-    if not names:
-        raise InputError(f"{path}: holds no parameters; save the checkpoint again")

@@ -12,11 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from jointbert.checkpoint import written_whole
+from jointbert.inputs import FILES, SPLITS
 from jointbert.labels import INTENT_FILE, SLOT_FILE, read_lines
 from jointbert.spans import Span, labels_of, split_at
 from modelparity import InputError
-
-SPLITS = ("train", "dev", "test")
 
 
 @dataclass(frozen=True)
@@ -27,11 +26,6 @@ class Row:
     words: tuple[str, ...]
     labels: tuple[str, ...]
     intent: str
-
-
-def is_jsonl(data: Path) -> bool:
-    """Whether a directory holds a task in this form and not in the other."""
-    return (data / "train.jsonl").exists() and not (data / "train").is_dir()
 
 
 def rows_of(path: Path) -> Iterator[Row | InputError]:
@@ -57,12 +51,12 @@ def as_task(source: Path, target: Path) -> Path:
             if isinstance(row, InputError):
                 raise row
             rows.append(row)
-        columns = {
-            "seq.in": (" ".join(row.words) for row in rows),
-            "seq.out": (" ".join(row.labels) for row in rows),
-            "label": (row.intent for row in rows),
-        }
-        for name, lines in columns.items():
+        columns = (
+            (" ".join(row.words) for row in rows),
+            (" ".join(row.labels) for row in rows),
+            (row.intent for row in rows),
+        )
+        for name, lines in zip(FILES, columns, strict=True):
             _write(target / split / name, "".join(f"{line}\n" for line in lines))
     for name in (INTENT_FILE, SLOT_FILE):
         if (source / name).exists():

@@ -54,8 +54,9 @@ def read_lines(path: Path) -> list[str]:
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); check the path") from None
     except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
         raise InputError(
-            f"{path}: byte {error.start} is not UTF-8; convert the file to UTF-8"
+            f"{path}:{line}: byte {error.start} is not UTF-8; convert the file to UTF-8"
         ) from None
     # Not splitlines(): it would also cut at characters that occur inside sentences.
     lines = text.split("\n")

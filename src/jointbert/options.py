@@ -6,8 +6,8 @@ Other spellings that implementations in wide use have for an option are accepted
 import difflib
 import json
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +65,7 @@ POSITIVE = (
     "gradient_accumulation_steps",
     "adam_epsilon",
     "max_grad_norm",
+    *("layers", "hidden", "heads", "intermediate"),  # of the embedded model
 )
 NOT_NEGATIVE = (
     "warmup_steps",
@@ -74,6 +75,7 @@ NOT_NEGATIVE = (
     "seed",
     "threads",
     "save_steps",
+    "trained_updates",  # of the ladder
 )
 # Options that do not say what is trained; a training may go on with others.
 INCIDENTAL = ("save_steps",)
@@ -123,16 +125,24 @@ def make_options(values: Mapping[str, Any]) -> Options:
     options = replace(Options())
     for one in fields(Options):
         if one.name in values:
-            value = _typed(one.name, values[one.name], type(one.default))
+            value = typed(one.name, values[one.name], one.default)
             options = replace(options, **{one.name: value})
-            choices = one.metadata["choices"]
-            if choices and value not in choices:
-                raise UsageError(f"{one.name}: {value!r}; one of {', '.join(choices)}")
-    _check(options)
+    check_values(asdict(options), {one.name: one.metadata["choices"] for one in fields(Options)})
+    if options.ignore_index > 0:
+        raise UsageError(
+            f"ignore_index: {options.ignore_index} is a label; use 0 (PAD) or a number below 0"
+        )
+    if options.crf and options.class_weights in ("slots", "both"):
+        raise UsageError(
+            f"class_weights: {options.class_weights}; the CRF's likelihood takes no weights,"
+            " use intents or none"
+        )
     return options
 
 
-def _typed(name: str, value: Any, kind: type) -> Any:
+def typed(name: str, value: Any, default: Any) -> Any:
+    """The value, as a float where the default is one; UsageError where it is of another type."""
+    kind = type(default)
     if kind is float and type(value) is int:
         return float(value)
     if type(value) is not kind:
@@ -141,27 +151,26 @@ def _typed(name: str, value: Any, kind: type) -> Any:
     return value
 
 
-def _check(options: Options) -> None:
-    for name in POSITIVE:
-        if not 0 < getattr(options, name) < float("inf"):
-            raise UsageError(f"{name}: {getattr(options, name)}; it must be above 0")
-    for name in NOT_NEGATIVE:
-        if not 0 <= getattr(options, name) < float("inf"):
-            raise UsageError(f"{name}: {getattr(options, name)}; it must be 0 or above")
-    if not 0 <= options.dropout < 1:
-        raise UsageError(f"dropout: {options.dropout}; it must be in [0, 1)")
-    if options.max_seq_len < 3:
-        raise UsageError(f"max_seq_len: {options.max_seq_len}; [CLS], one piece and [SEP] need 3")
-    if options.ignore_index > 0:
+def check_values(
+    values: Mapping[str, Any], choices: Mapping[str, Sequence[str]], *, zero: Sequence[str] = ()
+) -> None:
+    """Check ranges and choices; UsageError for a value that is outside.
+
+    zero  names of POSITIVE that may be 0 here
+    """
+    for name, allowed in choices.items():
+        if allowed and values[name] not in allowed:
+            raise UsageError(f"{name}: {values[name]!r}; one of {', '.join(allowed)}")
+    for name in values:
+        if name in POSITIVE and name not in zero and not 0 < values[name] < float("inf"):
+            raise UsageError(f"{name}: {values[name]}; it must be above 0")
+        if name in (*NOT_NEGATIVE, *zero) and not 0 <= values[name] < float("inf"):
+            raise UsageError(f"{name}: {values[name]}; it must be 0 or above")
+    if not 0 <= values["dropout"] < 1:
+        raise UsageError(f"dropout: {values['dropout']}; it must be in [0, 1)")
+    if values["max_seq_len"] < 3:
+        raise UsageError(f"max_seq_len: {values['max_seq_len']}; [CLS], one piece and [SEP] need 3")
+    if values["ignore_index"] < 0 and values["crf"]:
         raise UsageError(
-            f"ignore_index: {options.ignore_index} is a label; use 0 (PAD) or a number below 0"
-        )
-    if options.ignore_index < 0 and options.crf:
-        raise UsageError(
-            f"ignore_index: {options.ignore_index}; the CRF scores every position, use 0 (PAD)"
-        )
-    if options.crf and options.class_weights in ("slots", "both"):
-        raise UsageError(
-            f"class_weights: {options.class_weights}; the CRF's likelihood takes no weights,"
-            " use intents or none"
+            f"ignore_index: {values['ignore_index']}; the CRF scores every position, use 0 (PAD)"
         )

@@ -7,22 +7,22 @@ lays them out. The tokenizer's files are copied from the checkpoint. Nothing is 
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from jointbert.checkpoint import written_whole
-from jointbert.inputs import check_checkpoint
+from jointbert.hub import fetch
+from jointbert.inputs import WEIGHTS, check_checkpoint, parameter_names
 from jointbert.labels import SECTION, Labels
-from modelparity import InputError, UsageError
+from modelparity import InputError
 
 FORMAT = 1
-CONFIG, WEIGHTS = "config.json", "model.safetensors"
+CONFIG = "config.json"
 TOKENIZER = (
     "vocab.txt",
     "tokenizer_config.json",
@@ -47,31 +47,17 @@ class Saved:
     slot_loss_coef: float
 
 
-def locate(name: str) -> Path:
+def locate(name: str, needed: Sequence[str] = (CONFIG, WEIGHTS, "vocab.txt")) -> Path:
     """The directory of a model: a local one, or `owner/name` fetched from the hub.
 
-    Raises InputError where there is neither.
+    Raises InputError where there is neither, or where the hub's lacks a file that is needed.
     """
     directory = Path(name).expanduser()
     if name and directory.is_dir():
         return directory
-    if name.count("/") > 1 or name.startswith((".", "/", "~")) or not name:
+    if name.count("/") > 1 or name.startswith((".", "/", "~")) or not name or directory.exists():
         raise InputError(f"model {name!r}: no such directory; name one, or a model of the hub")
-    try:
-        from huggingface_hub import snapshot_download
-    except ImportError:
-        raise UsageError(
-            f"{name}: no such directory, and models of the hub need the package huggingface_hub"
-        ) from None
-    try:
-        wanted = [CONFIG, WEIGHTS, *TOKENIZER]
-        return Path(snapshot_download(name, allow_patterns=wanted))
-    except Exception as error:
-        # Whatever the client raises: offline, no such model, no permission, a broken download.
-        reason = str(error).strip().split("\n")[0] or type(error).__name__
-        raise InputError(
-            f"{name}: no such directory, and the hub does not give it: {reason}"
-        ) from None
+    return fetch(name, needed, TOKENIZER)
 
 
 def read(name: str | Path) -> Saved:
@@ -105,11 +91,7 @@ def read(name: str | Path) -> Saved:
 
 
 def _check_heads(path: Path, saved: Saved) -> None:
-    try:
-        with safe_open(path, framework="numpy") as file:
-            names = set(file.keys())
-    except (SafetensorError, OSError) as error:
-        raise InputError(f"{path}: not a safetensors file ({error}); save it again") from None
+    names = parameter_names(path)
     wanted = [*HEADS, "crf.transitions"] if saved.crf else HEADS
     for name in wanted:
         if name not in names:

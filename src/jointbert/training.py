@@ -11,18 +11,17 @@ from typing import Any
 
 from jointbert import saved
 from jointbert.checkpoint import Store, only_one, written_whole
-from jointbert.embedded import is_embedded, write_model, write_task
-from jointbert.inputs import check_checkpoint, check_data
-from jointbert.jsonl import as_task, is_jsonl
-from jointbert.labels import Labels, read_labels, read_lines
+from jointbert.embedded import is_embedded, write_model
+from jointbert.inputs import FILES, WEIGHTS, check_checkpoint, check_data, check_length
+from jointbert.labels import INTENT_FILE, SLOT_FILE, Labels, read_labels, read_lines
 from jointbert.memory import keep_freed
 from jointbert.options import INCIDENTAL, Options
 from jointbert.parser import require
+from jointbert.task import EMBEDDED, task_directory
 from modelparity import InputError, UsageError
 
 STATE = "training"  # below the output directory: checkpoints, and data written for this training
 RECORD = "training.json"  # what a finished training leaves behind
-EMBEDDED = "embedded"  # stands for the embedded task or model, where no such directory exists
 TINY = {"layers": 2, "hidden": 64, "heads": 4, "intermediate": 128}
 
 
@@ -86,16 +85,12 @@ def train(job: Job, *, resume: bool, on_update: Update, on_epoch: Epoch) -> Fini
 def prepare(job: Job) -> dict[str, Any]:
     """The settings of a side, once everything cheap about the inputs is checked."""
     options = job.options
-    data, checkpoint = _inputs(job)
+    data = task_directory(job.data, job.out / STATE / "task", "train")
+    checkpoint = _checkpoint(job)
     labels = check_data(data, ("train", "dev"))
     embedded = is_embedded(checkpoint)
     config = check_checkpoint(checkpoint, weights=not embedded)
-    positions = config["max_position_embeddings"]
-    if isinstance(positions, int) and options.max_seq_len > positions:
-        raise InputError(
-            f"{checkpoint}: has {positions} positions, but max_seq_len is"
-            f" {options.max_seq_len}; lower max_seq_len"
-        )
+    check_length(checkpoint, config, options.max_seq_len)
     return {
         **asdict(options),
         "data": str(data),
@@ -106,20 +101,12 @@ def prepare(job: Job) -> dict[str, Any]:
     }
 
 
-def _inputs(job: Job) -> tuple[Path, Path]:
-    own = job.out / STATE
-    data, checkpoint = Path(job.data).expanduser(), Path(job.checkpoint).expanduser()
-    if job.data == EMBEDDED and not data.is_dir():
-        data = own / "task"
-        write_task(data)
-    elif is_jsonl(data):
-        data = as_task(data, own / "data")
-    if job.checkpoint == EMBEDDED and not checkpoint.is_dir():
-        checkpoint = own / "model"
+def _checkpoint(job: Job) -> Path:
+    if job.checkpoint == EMBEDDED and not Path(EMBEDDED).is_dir():
+        checkpoint = job.out / STATE / "model"
         write_model(checkpoint, {**TINY, "max_seq_len": job.options.max_seq_len})
-    else:
-        checkpoint = saved.locate(job.checkpoint)
-    return data, checkpoint
+        return checkpoint
+    return saved.locate(job.checkpoint)
 
 
 def _weights(data: Path, labels: Labels, options: Options) -> dict[str, tuple[float, ...]]:
@@ -144,9 +131,9 @@ def _identity(job: Job, settings: Mapping[str, Any]) -> dict[str, Any]:
     """What must not change between the parts of a training that was interrupted."""
     options = {k: v for k, v in asdict(job.options).items() if k not in INCIDENTAL}
     data, checkpoint = Path(settings["data"]), Path(settings["checkpoint"])
-    files = [data / split / name for split in ("train", "dev") for name in ("seq.in", "seq.out")]
-    files += [data / split / "label" for split in ("train", "dev")]
-    model = [checkpoint / name for name in (saved.CONFIG, "vocab.txt", saved.WEIGHTS)]
+    files = [data / split / name for split in ("train", "dev") for name in FILES]
+    files += [path for n in (INTENT_FILE, SLOT_FILE) if (path := data / n).exists()]
+    model = [checkpoint / name for name in (saved.CONFIG, "vocab.txt", WEIGHTS)]
     return {
         **options,
         "framework": job.framework,

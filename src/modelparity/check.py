@@ -10,7 +10,7 @@ from modelparity import judge
 from modelparity.errors import InputError
 from modelparity.model import Finding, Outcome, Report, Rule, Verdict
 from modelparity.recording import Recording, broken_seals, read
-from modelparity.steps import LEANS_ON, START, STEPS
+from modelparity.steps import BESIDE, LEANS_ON, START, STEPS
 from modelparity.steps.evidence import Evidence
 
 ALL_STEPS = tuple(step.NUMBER for step in STEPS)
@@ -120,12 +120,7 @@ def _disagreements(
             findings.append(judge.inconclusive("", text))
     for name in SHARED_FIELDS:
         findings += _unequal(name, ours.manifest.get(name), theirs.manifest.get(name))
-    given = theirs.manifest.get("given")
-    for name, identity in (given if isinstance(given, dict) else {}).items():
-        source = _read_named(reference, name)
-        if source is None or source.identity() != identity:
-            text = f"the candidate was given another recording of {name} than this reference's"
-            findings.append(judge.inconclusive(f"candidate manifest field given.{name}", text))
+    findings += _given(reference, theirs, "candidate", "the candidate was")
     ran = [side.manifest.get("functions") for side in (ours, theirs)]
     shared = set.intersection(*(set(names) if isinstance(names, list) else set() for names in ran))
     if shared:
@@ -133,6 +128,17 @@ def _disagreements(
         text = f"shared code: both sides run {names}, so equal results prove nothing about it"
         hint = "give each side its own, or list the module under the case's `shared`"
         findings.append(judge.inconclusive("", text, hint))
+    return findings
+
+
+def _given(reference: Path, recording: Recording, place: str, who: str) -> list[Finding]:
+    """What it was given must be what lies in the reference's directory."""
+    given, findings = recording.manifest.get("given"), []
+    for name, identity in (given if isinstance(given, dict) else {}).items():
+        source = _read_named(reference, name)
+        if source is None or source.identity() != identity:
+            text = f"{who} given another recording of {name} than this reference's"
+            findings.append(judge.inconclusive(f"{place} manifest field given.{name}", text))
     return findings
 
 
@@ -168,12 +174,14 @@ def _unequal(name: str, ours: object, theirs: object) -> list[Finding]:
 def _judge(reference: Path, candidate: Path, step: ModuleType, models: _Pair) -> Verdict:
     pair = _pair(reference, candidate, step)
     broken = [*pair.broken, *models.broken]
-    doubts = [*models.findings, *pair.findings]
+    beside = _beside(reference, step)
+    broken += beside.broken
+    doubts = [*models.findings, *pair.findings, *beside.findings]
     if doubts:
         return judge.conclude(step.NUMBER, step.TITLE, [*broken, *doubts])
     (ours, theirs), (our_model, their_model) = pair.recordings, models.recordings
     try:
-        evidence = Evidence(ours, theirs, our_model, their_model, *_terms(ours))
+        evidence = Evidence(ours, theirs, our_model, their_model, *_terms(ours), *beside.recordings)
         verdict: Verdict = step.judge_step(evidence)
     except InputError as error:
         verdict = judge.conclude(step.NUMBER, step.TITLE, [judge.inconclusive("", str(error))])
@@ -182,6 +190,30 @@ def _judge(reference: Path, candidate: Path, step: ModuleType, models: _Pair) ->
         doubts = [*broken, judge.inconclusive("", text)]
         return judge.conclude(step.NUMBER, step.TITLE, doubts)
     return _sealed(verdict, broken)
+
+
+def _beside(reference: Path, step: ModuleType) -> _Pair:
+    """What the reference alone recorded for a step; nothing for most steps."""
+    part = BESIDE.get(step.NUMBER)
+    found, main = (_read(reference, s) if s else "" for s in (part, step))
+    if part is None or isinstance(main, str):
+        return _Pair((), (), ())
+    if isinstance(found, str):
+        return _Pair((), (judge.inconclusive("reference recording", found),), ())
+    findings = []
+    if found.manifest.get("step") != part.NAME:
+        text = f"it is a recording of step {found.manifest.get('step')}"
+        findings.append(judge.inconclusive(f"reference {part.NAME}, manifest field step", text))
+    if found.manifest.get("complete") is not True:
+        text = str(found.manifest.get("problem") or "the recording is incomplete")
+        findings.append(judge.inconclusive(f"reference {part.NAME}", text))
+    for name in ("side", "rounding", *SHARED_FIELDS):
+        if found.manifest.get(name) != main.manifest.get(name):
+            text = f"it is not that of the recording of {step.NAME}"
+            field = f"reference {part.NAME}, manifest field {name}"
+            findings.append(judge.inconclusive(field, text))
+    findings += _given(reference, found, f"reference {part.NAME},", "it was")
+    return _Pair((found,), tuple(findings), tuple(_broken([found])))
 
 
 def _broken(recordings: Sequence[Recording]) -> list[Finding]:

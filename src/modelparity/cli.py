@@ -21,7 +21,7 @@ from modelparity.recording import read
 from modelparity.report import write_all
 from modelparity.report.terminal import Progress, abandon, ladder
 from modelparity.report.text import clean
-from modelparity.run import SideOrder, look, record_side
+from modelparity.run import SideOrder, look, record_both, record_side
 from modelparity.steps import STEPS
 
 EXIT = {Outcome.ALIGNED: 0, Outcome.DIVERGED: 1, Outcome.INCONCLUSIVE: 3}
@@ -153,8 +153,7 @@ def _run(options: argparse.Namespace) -> int:
         replaceable(order.out, order.given)
     look(candidate)  # a reference takes long to record: too long to find out then
     try:
-        for order in (reference, candidate):
-            record_side(order, progress.update)
+        record_both(reference, candidate, progress.update)
         progress.update("judging", 0, 1)
         report = check(reference.out, candidate.out, steps=steps, fault=options.fault)
     finally:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 Setting = bool | int | float | str
 EMPTY: Mapping[str, object] = MappingProxyType({})
@@ -73,16 +74,20 @@ class Finding:
 
     `rule` is the kind of evidence (exact, float64, noise, schedule, distribution, trajectory,
     completeness); `ratio` says how far the distance lies relative to what is allowed (1.0 is the
-    limit). `message` says what was found, `hint` what to do about it.
+    limit). `message` says what was found, `hints` what would explain it and what to do about it,
+    the best first. `source` is the recorded array it is about, where the name does not say it;
+    `compared` are the candidate's and the reference's arrays, only while the step judges.
     """
 
     name: str
     rule: str
     outcome: Outcome
     message: str = ""
-    hint: str = ""
+    hints: tuple[str, ...] = ()
     ratio: float = 0.0
     diff: Diff | None = None
+    source: str = ""
+    compared: tuple[Any, Any] | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,21 @@ from modelparity.errors import UsageError
 from modelparity.model import Rule
 
 Array = np.ndarray[Any, Any]
+Names = Iterable[str] | Mapping[str, tuple[int, ...]]
+
+GUESSED = BY_FORM, BY_SHAPE = "normalised name", "shape and order"
+
+# How frameworks spell the same parameter's last part.
+SPELLINGS = {
+    "gamma": "weight",
+    "scale": "weight",
+    "beta": "bias",
+    "offset": "bias",
+    "_mean": "running_mean",
+    "moving_mean": "running_mean",
+    "_variance": "running_var",
+    "moving_variance": "running_var",
+}
 _PLACEHOLDER = re.compile(r"\\\{(\w+)(\\\*)?\\\}")
 
 
@@ -61,13 +76,27 @@ def _names(templates: str | tuple[str, ...]) -> tuple[str, ...]:
     return (templates,) if isinstance(templates, str) else templates
 
 
-def pair(reference: Iterable[str], candidate: Iterable[str], rules: Sequence[Rule]) -> Pairing:
-    """Pair by rules first, then by equal names; each name is used once.
+def pair(reference: Names, candidate: Names, rules: Sequence[Rule]) -> Pairing:
+    """Pair by rules, by equal names, by names in their common form, by shapes; each name once.
 
+    reference, candidate  names, or {name: shape}; only what both give shapes for is paired by them:
+    all that is left of both sides, in order, where shape for shape is equal
     UsageError for a rule with several names on both sides.
     """
     left, right = dict.fromkeys(reference), dict.fromkeys(candidate)
-    pairs = []
+    pairs = _by_rules(left, right, rules)
+    for name in list(left):
+        if name in right:
+            pairs.append(Pair((name,), (name,)))
+            del left[name], right[name]
+    pairs += _by_form(left, right)
+    if isinstance(reference, Mapping) and isinstance(candidate, Mapping):
+        pairs += _by_shape(left, right, reference, candidate)
+    return Pairing(tuple(pairs), tuple(left), tuple(right))
+
+
+def _by_rules(left: dict[str, None], right: dict[str, None], rules: Sequence[Rule]) -> list[Pair]:
+    pairs: list[Pair] = []
     for rule in rules:
         firsts, seconds = _names(rule.reference), _names(rule.candidate)
         if len(firsts) > 1 and len(seconds) > 1:
@@ -88,11 +117,43 @@ def pair(reference: Iterable[str], candidate: Iterable[str], rules: Sequence[Rul
                     del left[n]
                 for n in theirs:
                     del right[n]
-    for name in list(left):
-        if name in right:
-            pairs.append(Pair((name,), (name,)))
-            del left[name], right[name]
-    return Pairing(tuple(pairs), tuple(left), tuple(right))
+    return pairs
+
+
+def _by_form(left: dict[str, None], right: dict[str, None]) -> list[Pair]:
+    """Names that only another spelling tells apart, where it is clear which belong together."""
+    pairs = []
+    ours, theirs = _by_common_form(left), _by_common_form(right)
+    for form, names in ours.items():
+        if len(names) == len(theirs.get(form, ())) == 1:
+            pairs.append(Pair((names[0],), (theirs[form][0],), by=BY_FORM))
+            del left[names[0]], right[theirs[form][0]]
+    return pairs
+
+
+def _by_common_form(names: Iterable[str]) -> dict[str, list[str]]:
+    forms: dict[str, list[str]] = {}
+    for name in names:
+        head, _, last = name.removeprefix("module.").lower().rpartition(".")
+        last = SPELLINGS.get(last, last)
+        forms.setdefault(re.sub(r"[^a-z0-9.]", "", f"{head}.{last}"), []).append(name)
+    return forms
+
+
+def _by_shape(
+    left: dict[str, None],
+    right: dict[str, None],
+    reference: Mapping[str, tuple[int, ...]],
+    candidate: Mapping[str, tuple[int, ...]],
+) -> list[Pair]:
+    """What is left, in order, if shape for shape is equal; step 1 shows if that was wrong."""
+    ours, theirs = [reference[n] for n in left], [candidate[n] for n in right]
+    if not ours or ours != theirs:
+        return []
+    pairs = [Pair((a,), (b,), by=BY_SHAPE) for a, b in zip(left, right, strict=True)]
+    left.clear()
+    right.clear()
+    return pairs
 
 
 def module_rules(rules: Sequence[Rule]) -> tuple[Rule, ...]:
@@ -108,6 +169,15 @@ def module_rules(rules: Sequence[Rule]) -> tuple[Rule, ...]:
             if "." in first and "." in second:
                 derived.append(Rule(first.rpartition(".")[0], second.rpartition(".")[0]))
     return tuple(dict.fromkeys(derived))
+
+
+def module_pairs(pairs: Iterable[Pair]) -> dict[str, str]:
+    """Candidate's module -> reference's, by the parameters that face each other in them."""
+    found = {}
+    for p in pairs:
+        if len(p.reference) == len(p.candidate) == 1:
+            found[p.candidate[0].rpartition(".")[0]] = p.reference[0].rpartition(".")[0]
+    return found
 
 
 def _swap(array: Array) -> Array:

@@ -6,38 +6,27 @@ to standard error.
 """
 
 import argparse
-import importlib
+import gc
 import json
 import os
 import sys
 import tempfile
-import traceback
-from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import MappingProxyType, ModuleType
-from typing import Any, TextIO, cast
+from typing import TextIO
 
-from modelparity.adapters import REQUIRED, Adapter
 from modelparity.cases import load_case, load_fault, resolve_settings
 from modelparity.errors import InputError, ParityError, UnreachableDropout, UsageError
-from modelparity.model import Case, Fault
+from modelparity.model import Case, Fault, Setting
 from modelparity.recording import Writer, digest, tree_digest
-from modelparity.steps import START, STEPS
+from modelparity.sides import in_short, load_side
+from modelparity.steps import BESIDE, START, STEPS
 from modelparity.steps.recorder import MissingFunction, NotGiven, Recorder
 from modelparity.unfinished import leaving_nothing, put_in_place, unfinished
-from modelparity.witness import Witness, is_library, is_own
-
-FUNCTIONS = (
-    "build_model",
-    "forward",
-    "sample_batches",
-    "training_batches",
-    "evaluation_batches",
-    "evaluate",
-    "build_optimizer",
-    "update",
-)
+from modelparity.witness import Witness
 
 
 def record(
@@ -51,12 +40,15 @@ def record(
     changes: Mapping[str, str],
     fault: Fault | None = None,
     progress: Callable[[str, int, int], None] = lambda text, done, total: None,
+    ready: Callable[[], None] = lambda: None,
     partial: Path | None = None,
 ) -> None:
     """Record the requested steps of one side into `out`, which appears only when all is written.
 
-    `partial` is where it is written until then. `progress` hears of each step as it begins, with
-    two zeros, then of the parts done and their number.
+    What the reference records for itself alone comes into `out` last; `ready` is called before, as
+    soon as a candidate can be given what is there. `partial` is where it is written until then.
+    `progress` hears of each step as it begins, with two zeros, then of the parts done and their
+    number.
     Raises UsageError or InputError for a side, setting or input that cannot be used, and for an
     `out` that holds anything but recordings.
     """
@@ -65,13 +57,14 @@ def record(
         raise InputError(f"{given}: there are no recordings in it; name the reference's")
     out = out.resolve()
     partial = partial or unfinished(out)
-    with leaving_nothing(partial):
+    with leaving_nothing(partial), ExitStack() as stack:
         try:
             partial.mkdir(parents=True)
         except OSError as error:
             raise InputError(f"{out.parent}: cannot be written to: {error.strerror}") from None
         settings = resolve_settings(case, changes, partial / "inputs")
-        functions, adapter = _load_side(module, fault)
+        functions, adapter = load_side(module, fault)
+        stack.enter_context(_settled())
         environment = {
             **adapter.versions(),
             **adapter.start(threads=int(settings.get("threads", 0))),
@@ -91,8 +84,35 @@ def record(
         witness = Witness((case.reference, case.candidate, module), case.shared)
         for step in [START] + [step for step in STEPS if step.NUMBER in steps]:
             progress(f"recording {step.NAME}", 0, 0)
-            _record_step(recorder, step, header, witness)
+            _record_step(recorder, step, partial / step.NAME, header, witness)
         put_in_place(partial, out)
+        ready()
+        beside = [BESIDE[n] for n in steps if n in BESIDE] if role == "reference" else []
+        for step in beside:
+            moved = _moved(settings, partial, out)
+            alone = replace(recorder, settings=moved, given=out, directory=out, _given={})
+            _record_step(alone, step, partial, header, witness)
+            put_in_place(partial, out / step.NAME)
+
+
+@contextmanager
+def _settled() -> Iterator[None]:
+    """What was imported stays, so that each collection of a model need not go through it."""
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+
+
+def _moved(settings: Mapping[str, Setting], partial: Path, out: Path) -> Mapping[str, Setting]:
+    """Settings that name the inputs in `partial`, now that these are in `out`."""
+    moved = {
+        key: value.replace(str(partial), str(out), 1) if isinstance(value, str) else value
+        for key, value in settings.items()
+    }
+    return MappingProxyType(moved)
 
 
 def replaceable(out: Path, given: Path | None) -> None:
@@ -101,7 +121,8 @@ def replaceable(out: Path, given: Path | None) -> None:
         return
     if given is not None and given.exists() and out.samefile(given):
         raise UsageError(f"--out {out}: these recordings are given; name another directory")
-    known = {"inputs", START.NAME, *(step.NAME for step in STEPS)}
+    steps = (START, *STEPS, *BESIDE.values())
+    known = {"inputs", *(step.NAME for step in steps)}
     if not (out.is_dir() and known.issuperset(path.name for path in out.iterdir())):
         raise UsageError(
             f"--out {out}: it holds something other than recordings; name another directory"
@@ -109,10 +130,14 @@ def replaceable(out: Path, given: Path | None) -> None:
 
 
 def _record_step(
-    recorder: Recorder, step: ModuleType, header: Mapping[str, object], witness: Witness
+    recorder: Recorder,
+    step: ModuleType,
+    directory: Path,
+    header: Mapping[str, object],
+    witness: Witness,
 ) -> None:
     """Record one step; what the side cannot do makes it incomplete, with the reason."""
-    recorder.writer = Writer(recorder.directory / step.NAME, {**header, "step": step.NAME})
+    recorder.writer = Writer(directory, {**header, "step": step.NAME})
     recorder.given_identities.clear()
     problem = ""
     try:
@@ -123,34 +148,13 @@ def _record_step(
     except ParityError:
         raise
     except Exception as error:
-        problem = f"the {recorder.role} side failed: {_in_short(error)}"
+        problem = f"the {recorder.role} side failed: {in_short(error)}"
     recorder.writer.finish(
         given=dict(recorder.given_identities),
         functions=sorted(ran),
         complete=not problem,
         problem=problem,
     )
-
-
-def _in_short(error: BaseException) -> str:
-    """One line: what was raised, and the innermost place in code of the user's.
-
-    All of it goes to standard error where MODELPARITY_TRACEBACK is set.
-    """
-    if os.environ.get("MODELPARITY_TRACEBACK"):
-        traceback.print_exception(error)
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [f for f in frames if not (f.filename.startswith("<") or is_library(f.filename))]
-    own = [f for f in own if not is_own(f.filename)]
-    place = f" ({_shown(own[-1].filename)}:{own[-1].lineno}, in {own[-1].name})" if own else ""
-    first_line = (str(error).strip().splitlines() or [""])[0]
-    return ": ".join(filter(None, (type(error).__name__, first_line))) + place
-
-
-def _shown(file: str) -> str:
-    """A file as seen from the current directory; by its name where it lies elsewhere."""
-    path = Path(file)
-    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else path.name
 
 
 def _header(
@@ -182,30 +186,6 @@ def _header(
     }
 
 
-def _load_side(module: str, fault: Fault | None) -> tuple[dict[str, Callable[..., Any]], Adapter]:
-    side = _imported(f"side {module}", module)
-    name = getattr(side, "ADAPTER", None)
-    if not isinstance(name, str):
-        raise UsageError(f"side {module}: it does not say its ADAPTER (see docs/sides.md)")
-    adapter = _imported(f"adapter {name} of side {module}", name)
-    lacking = [name for name in REQUIRED if not hasattr(adapter, name)]
-    if lacking:
-        raise UsageError(f"adapter {name}: it lacks {', '.join(lacking)}")
-    functions = {name: getattr(side, name) for name in FUNCTIONS if hasattr(side, name)}
-    if fault:
-        functions.update(fault.override(MappingProxyType(dict(functions))))
-    return functions, cast(Adapter, adapter)
-
-
-def _imported(what: str, module: str) -> ModuleType:
-    try:
-        return importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        raise UsageError(f"{what}: there is no module {error.name}; is it installed?") from None
-    except (Exception, SystemExit) as error:
-        raise UsageError(f"{what}: it cannot be imported: {_in_short(error)}") from None
-
-
 def main(arguments: list[str] | None = None, channel: TextIO = sys.stdout) -> int:
     """The entry point of a side's process. Exit codes: 0 recorded, 2 cannot be used."""
     parser = argparse.ArgumentParser(prog="modelparity.record")
@@ -225,18 +205,26 @@ def main(arguments: list[str] | None = None, channel: TextIO = sys.stdout) -> in
         print(json.dumps(message), file=channel, flush=True)
 
     try:
-        _obey(options, lambda text, done, total: tell(text=text, done=done, total=total))
+        _obey(
+            options,
+            lambda text, done, total: tell(text=text, done=done, total=total),
+            lambda: tell(ready=True),
+        )
     except ParityError as error:
         tell(error=str(error))
         return 2
     except (Exception, SystemExit) as error:
-        tell(error=f"the {options.side} side's process failed: {_in_short(error)}")
+        tell(error=f"the {options.side} side's process failed: {in_short(error)}")
         return 2
     tell(finished=True)
     return 0
 
 
-def _obey(options: argparse.Namespace, progress: Callable[[str, int, int], None]) -> None:
+def _obey(
+    options: argparse.Namespace,
+    progress: Callable[[str, int, int], None],
+    ready: Callable[[], None],
+) -> None:
     case = load_case(options.case)
     module = options.module or getattr(case, options.side)
     fault = load_fault(case, options.fault) if options.fault else None
@@ -245,7 +233,7 @@ def _obey(options: argparse.Namespace, progress: Callable[[str, int, int], None]
     if options.look:
         with tempfile.TemporaryDirectory() as directory:
             resolve_settings(case, changes, Path(directory) / "inputs")
-        _load_side(module, fault)
+        load_side(module, fault)
         return
     record(
         case,
@@ -257,6 +245,7 @@ def _obey(options: argparse.Namespace, progress: Callable[[str, int, int], None]
         changes=changes,
         fault=fault,
         progress=progress,
+        ready=ready,
         partial=options.partial,
     )
 

@@ -174,6 +174,10 @@ class Recording:
         stands_for: Mapping[str, Any] | None = entry.get("stands_for")
         return entry if stands_for is None else stands_for
 
+    def shapes(self, prefix: str) -> dict[str, tuple[int, ...]]:
+        """The shapes of the arrays below `prefix`; for sketches, of what they stand for."""
+        return {name: tuple(self.entry(prefix + name)["shape"]) for name in self.below(prefix)}
+
     def array(self, name: str) -> Array:
         """Read one array. InputError where the file does not hold what the manifest promises."""
         entry = self.manifest["arrays"][name]

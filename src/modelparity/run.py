@@ -7,9 +7,11 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 from typing import IO, Any
 
 from modelparity.errors import InputError, UsageError
@@ -17,8 +19,8 @@ from modelparity.unfinished import leaving_nothing, unfinished
 
 Progress = Callable[[str, int, int], None]
 
-# OpenMP threads that wait must sleep: beside other work on the same cores, spinning ones made
-# training on two threads seven times slower.
+# OpenMP threads that wait must sleep: beside other work on the same cores, such as the other
+# side's, spinning ones made training on two threads seven times slower.
 QUIET_THREADS = {"OMP_WAIT_POLICY": "PASSIVE"}
 
 
@@ -50,29 +52,67 @@ class SideOrder:
 
 def look(order: SideOrder) -> None:
     """Find out whether the side can be loaded in its interpreter; errors as of `record_side`."""
-    _hear(order, [*order.command(), "--look"], lambda text, done, total: None)
+    _hear(order, [*order.command(), "--look"], lambda text, done, total: None, lambda: None, [])
 
 
-def record_side(order: SideOrder, progress: Progress) -> None:
+def record_both(reference: SideOrder, candidate: SideOrder, progress: Progress) -> None:
+    """Record the reference, and the candidate from when it can be given all that it needs.
+
+    Errors as of `record_side`; the first ends both.
+    """
+    ready, running = Event(), list[subprocess.Popen[str]]()
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(record_side, reference, progress, ready.set, running)
+        first.add_done_callback(lambda _: ready.set())
+        try:
+            ready.wait()
+            if first.done():
+                first.result()
+            record_side(candidate, progress)
+        except BaseException:
+            for process in running:
+                process.kill()
+            raise
+        first.result()
+
+
+def record_side(
+    order: SideOrder,
+    progress: Progress,
+    ready: Callable[[], None] = lambda: None,
+    running: list[subprocess.Popen[str]] | None = None,
+) -> None:
     """Run one side's recorder to its end, whatever that is; nothing half-written is left.
+
+    ready  called when a candidate could be recorded from what is there; running  gets the process
 
     UsageError for an interpreter that cannot run it; InputError with the recorder's own line where
     it could not use what it was given, or with what is known of its death.
     """
     partial = unfinished(order.out)
     with leaving_nothing(partial):
-        _hear(order, [*order.command(), "--partial", str(partial)], progress)
+        command = [*order.command(), "--partial", str(partial)]
+        _hear(order, command, progress, ready, [] if running is None else running)
 
 
-def _hear(order: SideOrder, command: list[str], progress: Progress) -> None:
+def _hear(
+    order: SideOrder,
+    command: list[str],
+    progress: Progress,
+    ready: Callable[[], None],
+    running: list[subprocess.Popen[str]],
+) -> None:
     """Run a recorder and pass on what it says; raise what it, or its end, says of a failure."""
     error, doing, finished = "", "", False
     with _process(command) as (process, noise):
+        running.append(process)
         for line in process.stdout or ():
             message = _message(line)
             error = str(message.get("error", error))
             finished = finished or "finished" in message
-            if message.get("total"):
+            if "ready" in message:
+                ready()
+            elif message.get("total"):
                 progress(f"{order.role}: {message['text']}", message["done"], message["total"])
             elif "text" in message:
                 doing = str(message["text"])

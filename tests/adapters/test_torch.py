@@ -529,8 +529,25 @@ def test_attention_of_pytorch_takes_the_mask():
     assert sites == [""]
 
 
+def test_fused_attention_takes_the_mask_by_its_formula():
+    x = torch.randn(2, 3, 4, 8, dtype=torch.float64)
+    allowed = torch.ones(4, 4, dtype=torch.bool).tril()
+    model, attend = nn.Sequential(nn.Identity()), functional.scaled_dot_product_attention
+    for mask in (None, allowed, torch.randn(4, 4, dtype=torch.float64)):
+        expected = attend(x, x, x, mask)
+        sites = []
+        with adapter.dropout(
+            model, lambda call, met=sites: met.append(call.rate) or keep_all(call)
+        ):
+            given = attend(x, x, x, mask, 0.5)
+        assert sites == [0.5]
+        assert torch.allclose(given, 2.0 * expected, rtol=1e-12)
+
+
 UNREACHABLE = {
-    "fused attention": Calls(lambda x: functional.scaled_dot_product_attention(x, x, x, None, 0.1)),
+    "causal attention": Calls(
+        lambda x: functional.scaled_dot_product_attention(x, x, x, None, 0.1, True)
+    ),
     "channels": nn.Dropout2d(0.5),
     "alpha": nn.AlphaDropout(0.5),
     "native": Calls(lambda x: torch.native_dropout(x, 0.5, True)),

@@ -126,8 +126,8 @@ def test_the_embedded_model_has_positions_for_the_longest_sentence(tmp_path: Pat
         ({"ignore_index": 1}, "ignore_index: 1 is 'UNK'"),
         ({"ignore_index": 999}, "ignore_index: 999 is no label at all"),
         ({"ignore_index": -100, "crf": True}, "ignore_index: -100; the CRF"),
-        ({"crf": 1}, "crf: 1 is not a bool"),
-        ({"batch_size": "32"}, "batch_size: '32' is not a int"),
+        ({"crf": 1}, "crf: 1 is not true or false"),
+        ({"batch_size": "32"}, "batch_size: '32' is not a whole number"),
         ({"batchsize": 32}, "batchsize: unknown; one of "),
     ],
 )

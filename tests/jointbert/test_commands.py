@@ -134,6 +134,20 @@ def test_a_task_of_one_s_own_is_trained_evaluated_and_kept(
     assert "http" not in page
 
 
+def test_an_interrupted_training_says_how_to_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("jointbert.progress.Display.on_update", interrupt)
+    given = ["train", "--data", "embedded", *TINY, "--out", str(tmp_path / "o")]
+    assert main(given) == 130
+    assert "interrupted; the same command with --resume goes on" in capsys.readouterr().err
+    monkeypatch.undo()
+    assert main([*given, "--resume"]) == 0
+
+
 def answers(parser: Parser, source: bytes, form: str = "auto") -> list[dict[str, Any]]:
     out = StringIO()
     stream.answer(parser, BytesIO(source), out, top_k=2, form=form)

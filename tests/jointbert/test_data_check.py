@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from jointbert.cli import main
 from jointbert.data_check import check, rendered
+from jointbert.inputs import check_data
 from modelparity.errors import InputError
 
 GOOD = {
@@ -46,9 +48,14 @@ def test_a_clean_task_has_no_finding(task: Callable[..., Path]):
     assert [one for one in check(task()) if one.serious] == []
 
 
-def test_fewer_lines_are_found(task: Callable[..., Path]):
-    directory = task(label=["stop", "play"])
-    assert found(directory, "length mismatch") == [("train/label", 0, True)]
+@pytest.mark.parametrize(
+    ("label", "line"), [(["stop", "play"], 3), (["stop", "play", "go", "go", "go"], 4)]
+)
+def test_missing_and_surplus_lines_are_found(
+    task: Callable[..., Path], label: list[str], line: int
+):
+    directory = task(label=label)
+    assert found(directory, "length mismatch") == [("train/label", line, True)]
 
 
 def test_fewer_labels_than_words_are_found(task: Callable[..., Path]):
@@ -91,6 +98,83 @@ def test_sentences_of_two_splits_are_found(task: Callable[..., Path]):
     ]
 
 
+def test_a_sentence_of_two_splits_is_named_at_both_places(task: Callable[..., Path]):
+    directory = task("dev", seq_in=["stop it", "play Sia", "go to  New York"])
+    (one,) = [one for one in check(directory) if one.path.endswith("dev/seq.in")]
+    assert f"{directory / 'train' / 'seq.in'}:3" in one.message
+
+
+def test_every_finding_of_a_line_is_rendered_with_file_and_line(task: Callable[..., Path]):
+    directory = task(
+        "dev",
+        seq_in=["stop it", "", "go to New York"],
+        seq_out=["O", "O I-artist", "O O B-x I-city"],
+        label=["stop", "", "go", "go"],
+    )
+    (directory / "slot_label.txt").write_text("PAD\nUNK\n\nO\nO\n")
+    *lines, _ = rendered(check(directory), as_json=False).splitlines()
+    kinds = ("length mismatch", "I- without B-", "unknown label", "empty line", "duplicate")
+    for kind in (*kinds, "duplicate between splits"):
+        assert any(f": {kind}: " in line for line in lines), kind
+    for line in lines:
+        path, number, _ = line.split(":", 2)
+        assert Path(path).is_file(), line
+        assert int(number) > 0, line
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "finding"),
+    [
+        ("slot_label.txt", "UNK\nPAD\nO\n", ("slot_label.txt", 1, True)),
+        ("intent_label.txt", "stop\nplay\ngo\n", ("intent_label.txt", 0, True)),
+    ],
+)
+def test_label_files_that_training_refuses_are_found(
+    task: Callable[..., Path], file: str, text: str, finding: tuple[str, int, bool]
+):
+    directory = task()
+    (directory / file).write_text(text)
+    assert finding in found(directory, "missing label")
+    with pytest.raises(InputError):
+        check_data(directory)
+
+
+def test_a_byte_that_is_no_text_is_found_with_its_line(task: Callable[..., Path]):
+    directory = task()
+    (directory / "dev" / "label").write_bytes(b"stop\npl\xff\ngo\n")
+    assert found(directory, "unreadable") == [("dev/label", 2, True)]
+
+
+def test_a_file_that_is_not_there_is_found(task: Callable[..., Path]):
+    directory = task()
+    (directory / "dev" / "label").unlink()
+    assert found(directory, "unreadable") == [("dev/label", 0, True)]
+
+
+def exit_code(directory: Path) -> int:
+    return main(["data", "check", str(directory)])
+
+
+def test_notes_alone_are_no_failure(task: Callable[..., Path], capsys: pytest.CaptureFixture[str]):
+    directory = task("dev", seq_in=["stop", "play Sia", "go to New York"])
+    assert exit_code(directory) == 0
+    assert "0 errors, 3 notes" in capsys.readouterr().out
+
+
+def test_what_makes_training_wrong_is_exit_code_1(task: Callable[..., Path]):
+    assert exit_code(task(label=["stop", "play"])) == 1
+
+
+@pytest.mark.parametrize("spoiled", ["dev/label", "none"])
+def test_what_cannot_be_read_is_exit_code_2(task: Callable[..., Path], spoiled: str):
+    directory = task(label=["stop", "play"])
+    if spoiled == "none":
+        assert exit_code(directory / spoiled) == 2
+    else:
+        (directory / spoiled).write_bytes(b"\xff\n")
+        assert exit_code(directory) == 2
+
+
 def test_a_missing_split_is_found(task: Callable[..., Path]):
     directory = task()
     for file in (directory / "dev").iterdir():
@@ -101,7 +185,7 @@ def test_a_missing_split_is_found(task: Callable[..., Path]):
 
 def test_json_lines_are_checked_too(tmp_path: Path):
     (tmp_path / "train.jsonl").write_text('{"text": "a", "intent": "x"}\n{"text": 1}\n')
-    assert ("train.jsonl", 2, True) in found(tmp_path, "unreadable")
+    assert ("train.jsonl", 2, True) in found(tmp_path, "wrong line")
 
 
 def test_the_json_form_counts_the_errors(task: Callable[..., Path]):

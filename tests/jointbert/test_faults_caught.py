@@ -7,7 +7,7 @@ import importlib.util
 
 import pytest
 
-from jointbert.faults import FAULTS
+from jointbert.faults import FAULTS, published
 from modelparity import Outcome, check
 from modelparity.check import ALL_STEPS
 from modelparity.run import SideOrder, record_side
@@ -40,3 +40,17 @@ def test_a_planted_fault_is_caught_by_its_own_step_first(reference, tmp_path, st
     report = check(reference, record(order), steps=upto)
     expected = dict.fromkeys(upto, Outcome.ALIGNED) | {step: Outcome.DIVERGED}
     assert {v.number: v.outcome for v in report.verdicts if v.number in upto} == expected
+
+
+def test_every_part_of_the_published_port_is_reported_by_its_own_step(reference, tmp_path):
+    [fault] = published.FAULTS
+    steps = tuple(sorted({part.step for part in published.PARTS}))
+    order = SideOrder(
+        "jointbert", "candidate", tmp_path / "out", steps, given=reference, fault=fault.name
+    )
+    report = check(reference, record(order), steps=steps)
+    found = {v.number: v for v in report.verdicts if v.outcome is Outcome.DIVERGED}
+    assert tuple(found) == steps
+    for part in published.PARTS:
+        diverged = [f for f in found[part.step].findings if f.outcome is Outcome.DIVERGED]
+        assert any(part.site in f"{f.name}: {f.message}" for f in diverged), part.name

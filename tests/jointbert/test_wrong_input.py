@@ -97,7 +97,7 @@ def test_data_that_disagree_with_themselves_are_refused(tmp_path, task, file, te
 def test_data_that_are_no_text_are_refused(tmp_path, task):
     (task / "dev" / "seq.in").write_bytes(b"stop\nplay Bj\xf6rk\ngo to New York\n")
     line = refusal(tmp_path, "run", "jointbert", *SHORT, "--set", f"data={task}")
-    assert "seq.in: byte 12 is not UTF-8" in line
+    assert "seq.in:2: byte 12 is not UTF-8" in line
 
 
 def test_a_split_that_lacks_a_file_is_refused(tmp_path, task):

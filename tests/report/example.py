@@ -99,7 +99,7 @@ def _diverged_forward(verdict: Verdict) -> Verdict:
     start = names.index("bert.encoder.layer.0.output.LayerNorm")
     place = names[start]
     hint = "set epsilon to 1e-12, as the reference has"
-    named = Finding(f"{place}.eps", "exact", DIVERGED, "1e-08 against 1e-12", hint, math.inf)
+    named = Finding(f"{place}.eps", "exact", DIVERGED, "1e-08 against 1e-12", (hint,), math.inf)
     message = "rms 9.8e-09 where 9.1e-13 is allowed; worst at (0, 3, 17): 0.41200001 against 0.412"
     forced = [
         Finding(
@@ -182,7 +182,7 @@ def inconclusive(layers: int = 1, updates: int = 12) -> Report:
             "completeness",
             INCONCLUSIVE,
             "the reference scores 1, which proves nothing",
-            hint,
+            (hint,),
         )
         for split in ("dev", "test")
     )

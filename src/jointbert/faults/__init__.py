@@ -1,7 +1,9 @@
 """Classic porting bugs, ready to plant in the port: `modelparity run jointbert --fault NAME`.
 
-One file a step, which is the step whose verdict must turn red first. A fault's site is a place that
-the verdict's reason names. `equivalent` faults change nothing that numbers can show.
+One file a step, which is the step whose verdict must turn red first. What grew too long for one
+(`attention`, `losses`, `encoding`, `updates`) is part of its step's; `published` is a port made of
+several. A fault's site is a place that the verdict's reason names. `equivalent` faults change
+nothing that numbers can show.
 """
 
 from jointbert.faults import (
@@ -12,6 +14,7 @@ from jointbert.faults import (
     learning_rate,
     metrics,
     optimizer,
+    published,
     regularisation,
     training,
     training_data,
@@ -19,6 +22,7 @@ from jointbert.faults import (
 from modelparity import Fault
 
 FAULTS: tuple[Fault, ...] = (
+    *published.FAULTS,
     *forward.FAULTS,
     *evaluation_data.FAULTS,
     *metrics.FAULTS,

@@ -1,15 +1,13 @@
 """Faults of step 2: the port reads the evaluation data otherwise."""
 
-import json
-import shutil
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from jointbert.faults.planting import Override, patched, running
-from jointbert.labels import read_labels
+import numpy as np
+
+from jointbert.faults import encoding
+from jointbert.faults.planting import patched, running
+from jointbert.labels import UNKNOWN, read_labels
 from modelparity import Fault
 
 Batch = Mapping[str, Any]
@@ -22,33 +20,24 @@ def _full_only(batches: Batches, settings: Settings, split: str) -> list[Batch]:
     return [one for one in batches(settings, split) if len(one["input_ids"]) == full]
 
 
-def _tokenized(**changes: bool) -> Override:
-    """Batches by a tokenizer whose tokenizer_config.json differs."""
+def _filled_up(batches: Batches, settings: Settings, split: str) -> list[Batch]:
+    from jointbert.in_paddle.data import evaluation_order
 
-    def wrapped(batches: Batches, settings: Settings, split: str) -> list[Batch]:
-        own = Path(str(settings["checkpoint"]))
-        with TemporaryDirectory() as name:
-            shutil.copy(own / "vocab.txt", name)
-            config = own / "tokenizer_config.json"
-            values = json.loads(config.read_text(encoding="utf-8")) if config.exists() else {}
-            other = Path(name) / "tokenizer_config.json"
-            other.write_text(json.dumps({**values, **changes}), encoding="utf-8")
-            return list(batches({**settings, "checkpoint": name}, split))
+    def filled(settings: Settings, examples: Sequence[Any]) -> list[list[int]]:
+        order = evaluation_order(settings, examples)
+        lacking = settings["eval_batch_size"] - len(order[-1])
+        return [*order[:-1], order[-1] + order[0][:lacking]]
 
-    return running("evaluation_batches", wrapped)
-
-
-def _cut_through(batches: Batches, settings: Settings, split: str) -> list[Batch]:
-    from jointbert.in_paddle.data import encode
-
-    limit = settings["max_seq_len"]
-
-    def cut(settings: Settings, split: str) -> tuple[Any, ...]:
-        longer = encode({**settings, "max_seq_len": limit + 1}, split)
-        return tuple(replace(one, ids=one.ids[:limit], slots=one.slots[:limit]) for one in longer)
-
-    with patched("data", encode=cut):
+    with patched("data", evaluation_order=filled):
         return list(batches(settings, split))
+
+
+def _outside_if_unseen(batches: Batches, settings: Settings, split: str) -> Iterator[Batch]:
+    names = read_labels(settings["data"]).slots
+    unseen, outside = names.index(UNKNOWN), names.index("O")
+    for batch in batches(settings, split):
+        slots = batch["slot_labels_ids"]
+        yield {**batch, "slot_labels_ids": np.where(slots == unseen, outside, slots)}
 
 
 def _unknown_last(batches: Batches, settings: Settings, split: str) -> Iterator[Batch]:
@@ -66,31 +55,25 @@ FAULTS = (
         running("evaluation_batches", _full_only),
     ),
     Fault(
-        "case-kept",
+        "last-batch-filled-up",
         2,
-        "dev/0",
-        "text is not put into lower case, nor freed of accents",
-        _tokenized(do_lower_case=False),
+        "dev/2",
+        "the last batch is filled up with the first sentences, as samplers of several devices do",
+        running("evaluation_batches", _filled_up),
     ),
-    Fault(
-        "accents-kept",
-        2,
-        "dev/0",
-        "text is not freed of accents",
-        _tokenized(strip_accents=False),
-    ),
-    Fault(
-        "truncation-loses-sep",
-        2,
-        "test/2/input_ids",
-        "sentences are cut at max_seq_len with their [SEP]",
-        running("evaluation_batches", _cut_through),
-    ),
+    *encoding.FAULTS,
     Fault(
         "label-order",
         2,
         "intent_label_ids",
         "the intent for unknown labels is counted last, not first",
         running("evaluation_batches", _unknown_last),
+    ),
+    Fault(
+        "unseen-label-outside",
+        2,
+        "slot_labels_ids",
+        "one word: a label that training never saw becomes O, not UNK",
+        running("evaluation_batches", _outside_if_unseen),
     ),
 )

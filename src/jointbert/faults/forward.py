@@ -1,9 +1,13 @@
 """Faults of step 1: the port computes something else."""
 
+from collections.abc import Callable
 from typing import Any
 
-from jointbert.faults.planting import built, under
+from jointbert.faults import attention, losses
+from jointbert.faults.planting import built, running
 from modelparity import Fault
+
+UNKNOWN = 1  # [UNK] of the embedded vocabulary
 
 
 def _eps(model: Any) -> None:
@@ -14,18 +18,6 @@ def _tanh_form(model: Any) -> None:
     from paddle import nn
 
     model.bert.encoder.layer[1].intermediate.intermediate_act_fn = nn.GELU(approximate=True)
-
-
-def _transposed(model: Any) -> None:
-    from paddle.nn import functional
-
-    query = model.bert.encoder.layer[1].attention.self.query
-    query.forward = lambda states: functional.linear(states, query.weight.T, query.bias)
-
-
-def _unmasked(model: Any) -> None:
-    encode = model.bert.encoder.forward
-    model.bert.encoder.forward = lambda states, mask: encode(states, mask * 0.0)
 
 
 def _without_tanh(model: Any) -> None:
@@ -41,6 +33,10 @@ def _shifted_positions(model: Any) -> None:
     table = model.bert.embeddings.position_embeddings
     look_up = table.forward
     table.forward = lambda positions: look_up(positions + 1)
+
+
+def _fixed_positions(model: Any) -> None:
+    model.bert.embeddings.position_embeddings.weight.stop_gradient = True
 
 
 def _no_residual(model: Any) -> None:
@@ -59,22 +55,36 @@ def _always_dropping(model: Any) -> None:
     dropout.forward = lambda states: functional.dropout(states, dropout.p, training=True)
 
 
-def _over_all_words(logits: Any, labels: Any, mask: Any, ignore_index: int, *_: Any) -> Any:
+def _squeezed(forward: Callable[..., Any], model: Any, batch: Any) -> Any:
+    outputs = forward(model, batch)
+    return {**outputs, "intent_logits": outputs["intent_logits"].squeeze()}
+
+
+def _unknown_lost(model: Any) -> None:
+    table = model.bert.embeddings.word_embeddings
+    look_up = table.forward
+    table.forward = lambda ids: look_up(ids * (ids != UNKNOWN).astype(ids.dtype))
+
+
+def _one_weight(model: Any) -> None:
+    import paddle
     from paddle.nn import functional
 
-    each = functional.cross_entropy(logits, labels, ignore_index=ignore_index, reduction="none")
-    return each.sum() / mask.sum().astype(each.dtype)
+    dense = model.bert.encoder.layer[0].intermediate.dense
+
+    def forward(states: Any) -> Any:
+        with paddle.no_grad():
+            rough = dense.weight.astype("float16").astype(dense.weight.dtype) - dense.weight
+            rough[0, 1:], rough[1:] = 0.0, 0.0
+        return functional.linear(states, dense.weight + rough, dense.bias)
+
+    dense.forward = forward
 
 
-def _small_penalty(model: Any) -> None:
-    encode = model.bert.encoder.forward
-    model.bert.encoder.forward = lambda states, mask: encode(states, mask.clip(min=-1e4))
-
-
-def _unmasked_loss(logits: Any, labels: Any, _: Any, ignore_index: int, *__: Any) -> Any:
-    from paddle.nn import functional
-
-    return functional.cross_entropy(logits, labels, ignore_index=ignore_index)
+def _types_ignored(model: Any) -> None:
+    table = model.bert.embeddings.token_type_embeddings
+    look_up = table.forward
+    table.forward = lambda ids: look_up(ids * 0)
 
 
 FAULTS = (
@@ -91,20 +101,6 @@ FAULTS = (
         "bert.encoder.layer.1.intermediate.intermediate_act_fn",
         "GELU by its tanh approximation",
         built(_tanh_form),
-    ),
-    Fault(
-        "query-transposed",
-        1,
-        "bert.encoder.layer.1.attention.self.query",
-        "a square weight is used as it lies in the other framework",
-        built(_transposed),
-    ),
-    Fault(
-        "attention-unmasked",
-        1,
-        "bert.encoder.layer.0.attention.self",
-        "words attend to padding",
-        built(_unmasked),
     ),
     Fault(
         "pooler-without-tanh",
@@ -128,6 +124,13 @@ FAULTS = (
         built(_shifted_positions),
     ),
     Fault(
+        "positions-fixed",
+        1,
+        "bert.embeddings.position_embeddings.weight",
+        "the position embeddings are not trained, as fixed sinusoidal ones are not",
+        built(_fixed_positions),
+    ),
+    Fault(
         "residual-missing",
         1,
         "bert.encoder.layer.1.output.LayerNorm",
@@ -142,26 +145,34 @@ FAULTS = (
         built(_always_dropping),
     ),
     Fault(
-        "slot-loss-over-all-positions",
+        "token-types-ignored",
         1,
-        "slot_loss",
-        "the sum over labelled positions is divided by the number of all positions",
-        under("forward", "model", slot_loss=_over_all_words),
+        "bert.embeddings.token_type_embeddings",
+        "every word has token type 0",
+        built(_types_ignored),
+        equivalent="a task of single sentences has no other token type",
+    ),
+    *attention.FAULTS,
+    *losses.FAULTS,
+    Fault(
+        "batch-of-one-squeezed",
+        1,
+        "intent_logits",
+        "squeeze() takes the axis of examples away from a batch of one",
+        running("forward", _squeezed),
     ),
     Fault(
-        "mask-of-ten-thousand",
+        "unknown-as-padding",
         1,
-        "bert.encoder.layer.0.attention.self",
-        "padding's scores are lowered by 1e4 in place of the lowest number",
-        built(_small_penalty),
-        equivalent="exp(-1e4) is zero in float64 as in float32: no probability changes",
+        "bert.embeddings.word_embeddings",
+        "one row: words that no piece stands for are looked up as padding",
+        built(_unknown_lost),
     ),
     Fault(
-        "slot-loss-without-mask",
+        "one-weight-in-half",
         1,
-        "slot_loss",
-        "the slot loss runs over padding too",
-        under("forward", "model", slot_loss=_unmasked_loss),
-        equivalent="padding carries the label that the loss ignores",
+        "bert.encoder.layer.0.intermediate.dense",
+        "a single weight went through float16 on its way",
+        built(_one_weight),
     ),
 )

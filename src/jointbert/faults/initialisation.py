@@ -1,8 +1,9 @@
 """Faults of step 9: the port starts from other weights where it makes its own."""
 
+from collections.abc import Callable
 from typing import Any
 
-from jointbert.faults.planting import built
+from jointbert.faults.planting import built, running
 from modelparity import Fault
 
 
@@ -48,6 +49,21 @@ def _drawn_biases(model: Any) -> None:
         Uniform(-bound, bound)(head.linear.bias)
 
 
+def _kaiming(model: Any) -> None:
+    from paddle.nn.initializer import KaimingUniform
+
+    for head in (model.intent_classifier, model.slot_classifier):
+        KaimingUniform()(head.linear.weight)
+        KaimingUniform()(head.linear.bias)
+
+
+def _own_seed(build: Callable[..., Any], settings: Any) -> Any:
+    import paddle
+
+    paddle.seed(42)
+    return build(settings)
+
+
 FAULTS = (
     Fault(
         "heads-by-xavier",
@@ -55,6 +71,20 @@ FAULTS = (
         "intent_classifier.linear.weight",
         "the heads are drawn by the framework's own initialiser",
         built(_frameworks_own),
+    ),
+    Fault(
+        "heads-by-kaiming",
+        9,
+        "intent_classifier.linear.",
+        "the heads' weights and biases are drawn by Kaiming's rule",
+        built(_kaiming),
+    ),
+    Fault(
+        "seed-in-the-model",
+        9,
+        "bert.embeddings.word_embeddings.weight",
+        "the model sets a seed of its own, so that every run starts alike",
+        running("build_model", _own_seed),
     ),
     Fault(
         "positions-too-wide",

@@ -61,6 +61,18 @@ def with_settings(name: str, place: int, **changes: Any) -> Override:
     return running(name, wrapped)
 
 
+def composed(*overrides: Override) -> Override:
+    """All of them, one after the other: each sees the functions that those before have replaced."""
+
+    def override(functions: Functions) -> Functions:
+        changed: dict[str, Callable[..., Any]] = {}
+        for each in overrides:
+            changed.update(each({**functions, **changed}))
+        return changed
+
+    return override
+
+
 @contextmanager
 def patched(module: str, **attributes: Any) -> Iterator[None]:
     """Replace attributes of a module of `jointbert.in_paddle` for a while."""

@@ -109,6 +109,13 @@ FAULTS = (
         under("build_optimizer", "optimize", UNDECAYED=("bias",)),
     ),
     Fault(
+        "decay-names-match-nothing",
+        6,
+        "decay",
+        "what should not decay is named as in PyTorch, which matches none of Paddle's own names",
+        under("build_optimizer", "optimize", UNDECAYED=()),
+    ),
+    Fault(
         "decay-in-gradient",
         6,
         "zero/",

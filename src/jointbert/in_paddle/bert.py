@@ -38,6 +38,8 @@ class Config:
         self.attention_probs_dropout_prob = float(values.get("attention_probs_dropout_prob", 0.1))
         self.layer_norm_eps = float(values.get("layer_norm_eps", 1e-12))
         self.initializer_range = float(values.get("initializer_range", 0.02))
+        # As Hugging Face's: only eager attention hands on its probabilities.
+        self.attention = str(values.get("attention", "eager"))
 
 
 def linear(config: Config, inputs: int, outputs: int) -> nn.Linear:
@@ -100,13 +102,16 @@ class BertSelfAttention(nn.Layer):
         size = config.hidden_size
         self.heads = config.num_attention_heads
         self.scaling = (size // self.heads) ** -0.5
+        self.eager = config.attention == "eager"
         self.query = linear(config, size, size)
         self.key = linear(config, size, size)
         self.value = linear(config, size, size)
         self.dropout = nn.Dropout(config.attention_probs_dropout_prob)
 
-    def forward(self, hidden_states: Tensor, attention_mask: Tensor) -> tuple[Tensor, Tensor]:
-        """Contexts (B, T, H) and the probabilities that weighed them, (B, heads, T, T)."""
+    def forward(
+        self, hidden_states: Tensor, attention_mask: Tensor
+    ) -> tuple[Tensor, Tensor | None]:
+        """Contexts (B, T, H) and, if eager, what weighed them, (B, heads, T, T)."""
         query = self._by_head(self.query(hidden_states))
         key = self._by_head(self.key(hidden_states))
         value = self._by_head(self.value(hidden_states))
@@ -115,7 +120,7 @@ class BertSelfAttention(nn.Layer):
         # By the function, not by the module: so does the reference, and sites carry its name.
         weights = functional.dropout(weights, self.dropout.p, training=self.training)
         context = paddle.matmul(weights, value).transpose([0, 2, 1, 3])
-        return context.reshape(hidden_states.shape), weights
+        return context.reshape(hidden_states.shape), weights if self.eager else None
 
     def _by_head(self, projected: Tensor) -> Tensor:
         batch, length, _ = projected.shape
@@ -144,8 +149,10 @@ class BertAttention(nn.Layer):
         self.self = BertSelfAttention(config)
         self.output = BertSelfOutput(config)
 
-    def forward(self, hidden_states: Tensor, attention_mask: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, T, H) and the attention's probabilities."""
+    def forward(
+        self, hidden_states: Tensor, attention_mask: Tensor
+    ) -> tuple[Tensor, Tensor | None]:
+        """(B, T, H) and, if eager, the attention's probabilities."""
         context, weights = self.self(hidden_states, attention_mask)
         return self.output(context, hidden_states), weights
 

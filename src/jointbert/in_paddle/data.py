@@ -6,7 +6,6 @@ A batch is a dictionary of int64 arrays: `input_ids`, `attention_mask`, `token_t
 """
 
 import json
-import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,6 +16,7 @@ import numpy as np
 from paddle.io import BatchSampler, Dataset
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
+from jointbert.in_paddle.characters import by_own_tables
 from jointbert.labels import UNKNOWN, Labels, read_labels
 
 Batch = dict[str, np.ndarray[Any, Any]]
@@ -148,6 +148,17 @@ def sample_batches(settings: Settings) -> list[Batch]:
     return list(_load({**settings, "bucket": True}, examples, groups))
 
 
+def vocabularies(settings: Settings) -> dict[str, list[str]]:
+    """The words for the numbers in batches, by field."""
+    pieces = _vocabulary(str(settings["checkpoint"])).tokenizer.get_vocab()
+    labels = label_sets(settings)
+    return {
+        "input_ids": sorted(pieces, key=pieces.__getitem__),
+        "intent_label_ids": list(labels.intents),
+        "slot_labels_ids": list(labels.slots),
+    }
+
+
 def pieces_of(settings: Settings, words: Sequence[str]) -> list[list[int]]:
     """The piece ids of each word, at least one."""
     return _vocabulary(str(settings["checkpoint"])).pieces(words)
@@ -174,10 +185,11 @@ class Vocabulary:
     unknown: int
     cls: int
     sep: int
+    without_accents: bool
 
     def pieces(self, words: Sequence[str]) -> list[list[int]]:
         """The piece ids of each word, at least one."""
-        cleaned = [_without_controls(word) for word in words]
+        cleaned = [by_own_tables(word, self.without_accents) for word in words]
         encoded = self.tokenizer.encode_batch(cleaned, add_special_tokens=False)
         return [one.ids or [self.unknown] for one in encoded]
 
@@ -194,24 +206,16 @@ def _vocabulary(checkpoint: str) -> Vocabulary:
     tokenizer = Tokenizer(
         models.WordPiece(ids, unk_token=unknown, max_input_chars_per_word=LONGEST_WORD)
     )
+    lowercase, accents = config.get("do_lower_case", True), config.get("strip_accents")
     tokenizer.normalizer = normalizers.BertNormalizer(
         handle_chinese_chars=config.get("tokenize_chinese_chars", True),
-        strip_accents=config.get("strip_accents"),
-        lowercase=config.get("do_lower_case", True),
+        strip_accents=accents,
+        lowercase=lowercase,
     )
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     tokenizer.add_special_tokens([_text(token) for token in special])
-    return Vocabulary(tokenizer, ids[pad], ids[unknown], ids[cls], ids[sep])
-
-
-def _without_controls(word: str) -> str:
-    """BERT's text cleaning, by Python's Unicode tables: those of `tokenizers` are of another year.
-
-    New emoji are unassigned, and so removed, in the older of two tables.
-    """
-    if word.isprintable():
-        return word
-    return "".join(c for c in word if unicodedata.category(c)[0] != "C")
+    without_accents = lowercase if accents is None else accents
+    return Vocabulary(tokenizer, ids[pad], ids[unknown], ids[cls], ids[sep], without_accents)
 
 
 def _text(token: str | Mapping[str, str]) -> str:

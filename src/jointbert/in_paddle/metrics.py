@@ -20,7 +20,8 @@ def evaluate(model: JointBert, settings: Mapping[str, Any], split: str) -> Resul
     `loss` weighs every example equally: its intent's loss plus `slot_loss_coef` times the mean loss
     of its labelled words (with a CRF: its negative log-likelihood). `slot_precision`, `slot_recall`
     and `slot_f1` count whole entities; `semantic_frame_acc` sentences whose intent and slots are
-    all right. `intent_predictions` (N,) and `slot_predictions` (labelled words,) are int64;
+    all right. `intent_predictions` (N,) and `slot_predictions` (labelled words,) are int64, as are
+    `intent_labels` and `slot_labels`, which they are scored against;
     `intent_logits` (N, I) and `losses` (N,) have the model's dtype.
     """
     training = model.training
@@ -46,6 +47,8 @@ def evaluate(model: JointBert, settings: Mapping[str, Any], split: str) -> Resul
         "semantic_frame_acc": float(np.mean(frames)),
         "intent_predictions": np.array([one["intent_prediction"] for one in outcomes], np.int64),
         "slot_predictions": np.concatenate([one["slot_predictions"] for one in outcomes]),
+        "intent_labels": np.array([one["intent"] for one in outcomes], np.int64),
+        "slot_labels": np.concatenate([one["slots"] for one in outcomes]),
         "intent_logits": np.stack([one["intent_logits"] for one in outcomes]),
         "losses": np.array([one["loss"] for one in outcomes], outcomes[0]["intent_logits"].dtype),
     }

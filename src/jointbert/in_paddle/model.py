@@ -126,7 +126,7 @@ def build_model(settings: Mapping[str, Any]) -> JointBert:
     )
     directory = Path(settings["checkpoint"])
     values = json.loads((directory / "config.json").read_text(encoding="utf-8"))
-    model = JointBert(Config(values), task)
+    model = JointBert(Config({**values, "attention": settings.get("attention", "eager")}), task)
     if settings["pretrained"]:
         load_weights(model, directory / "model.safetensors")
     return model

@@ -30,6 +30,11 @@ def sample_batches(settings: Settings) -> list[Batch]:
     return data.sample_batches(settings)
 
 
+def vocabularies(settings: Settings) -> dict[str, list[str]]:
+    """The word pieces, intents and slot labels by their numbers."""
+    return data.vocabularies(settings)
+
+
 def training_batches(settings: Settings, epoch: int) -> Iterator[Batch]:
     """Every batch of an epoch, shuffled as training shuffles."""
     return data.training_batches(settings, epoch)

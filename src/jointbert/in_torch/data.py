@@ -143,6 +143,16 @@ def sample_batches(settings: Settings) -> list[Batch]:
     return list(_load({**settings, "bucket": True}, examples, groups))
 
 
+def vocabularies(settings: Settings) -> dict[str, list[str]]:
+    """The words for the numbers in batches, by field."""
+    tokenizer, labels = _tokenizer(str(settings["checkpoint"])), label_sets(settings)
+    return {
+        "input_ids": tokenizer.convert_ids_to_tokens(list(range(len(tokenizer)))),
+        "intent_label_ids": list(labels.intents),
+        "slot_labels_ids": list(labels.slots),
+    }
+
+
 def pieces_of(settings: Settings, words: Sequence[str]) -> list[tuple[int, ...]]:
     """The piece ids of each word, at least one."""
     checkpoint = str(settings["checkpoint"])

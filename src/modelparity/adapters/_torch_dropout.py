@@ -117,11 +117,33 @@ class _Masks:
             raise self._sites.unreachable("by torch.native_dropout")
         return torch.native_dropout(input, p, train)
 
-    def fused(self, *args: Any, **kwargs: Any) -> Tensor:
-        """Attention without dropout; the kernel draws its own mask."""
-        if kwargs.get("dropout_p", args[4] if len(args) > 4 else 0.0) > 0.0:
+    def fused(
+        self,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        attn_mask: Tensor | None = None,
+        dropout_p: float = 0.0,
+        is_causal: bool = False,
+        **how: Any,
+    ) -> Tensor:
+        """Attention; with dropout by its formula, because the kernel would draw its own mask.
+
+        The formula is that of the documentation of `scaled_dot_product_attention`.
+        """
+        if not dropout_p > 0.0:
+            return self.attention(query, key, value, attn_mask, dropout_p, is_causal, **how)
+        if how.get("enable_gqa") or is_causal:
             raise self._sites.unreachable("inside scaled_dot_product_attention (eager reaches it)")
-        return self.attention(*args, **kwargs)
+        scale = how.get("scale")
+        scores = query @ key.transpose(-2, -1)
+        scores = scores * (query.shape[-1] ** -0.5 if scale is None else scale)
+        if attn_mask is not None and attn_mask.dtype == torch.bool:
+            scores = scores.masked_fill(~attn_mask, -torch.inf)
+        elif attn_mask is not None:
+            scores = scores + attn_mask
+        weights = torch.softmax(scores, dim=-1)
+        return self.functional(weights, dropout_p) @ value
 
     def other(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """A dropout of another kind: passes where it is inactive."""

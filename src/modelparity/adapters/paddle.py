@@ -31,6 +31,7 @@ import paddle  # noqa: E402
 from paddle import Tensor, nn  # noqa: E402
 
 from modelparity.adapters._paddle_configuration import configuration as configuration  # noqa: E402
+from modelparity.adapters._paddle_constants import hold_exactly  # noqa: E402
 from modelparity.adapters._paddle_dropout import dropout as dropout  # noqa: E402
 from modelparity.adapters._paddle_optimizer import (  # noqa: E402
     groups_of,
@@ -65,7 +66,7 @@ def versions() -> dict[str, str]:
 
 
 def start(*, threads: int) -> dict[str, str]:
-    """Set threads (0: all cores); say what affects rounding.
+    """Set threads (0: all cores) and exact constants in float64; say what affects rounding.
 
     Paddle's CPU kernels are deterministic. Raises UsageError for fewer than 0 threads.
     """
@@ -74,6 +75,7 @@ def start(*, threads: int) -> dict[str, str]:
     count = threads or os.cpu_count() or 1
     paddle.set_device("cpu")
     paddle.base.core.set_num_threads(count)
+    hold_exactly()
     return {
         "threads": str(count),
         "device": "cpu",
@@ -87,8 +89,9 @@ def precision(dtype: str) -> Iterator[None]:
     """Make `dtype` the default of new floating tensors.
 
     Optimizers need no more than float64 parameters: their moments, beta powers and rate follow the
-    parameters, and betas and eps are kept in float64. Only a decay coefficient and the factor of a
-    momentum are float32 in Paddle's kernels (3.3.1), whatever the precision.
+    parameters, and betas and eps are kept in float64. A decay coefficient and the factor of a
+    momentum are float32 in Paddle's kernels (3.3.1), whatever the precision; `start` makes up for
+    it.
     """
     before = paddle.get_default_dtype()
     paddle.set_default_dtype(dtype)

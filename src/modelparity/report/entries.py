@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
+from modelparity import judge
 from modelparity.model import Diff, Finding, Outcome, Report, Verdict
 from modelparity.report.ladder import distance
 
@@ -14,7 +15,6 @@ _PREFIX = re.compile(r"[^_]+_(?:\d+_)?")
 _PREFIXED = (2, 3, 8)
 _DTYPE = re.compile(r"(float32|float64)/")
 _COUNTER = re.compile(r"(?:[a-z]+\.)?\d+")  # "3", "update.3", "variant.0"
-_PADDING = " at padding"
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ def _key(
 
 def _keys(name: str) -> set[str]:
     """The names under which a step may give the mean of this finding."""
-    path = _DTYPE.sub("", name, count=1).removesuffix(_PADDING)
+    path = _DTYPE.sub("", name, count=1).removesuffix(judge.AT_PADDING)
     return {path.replace("/", "_"), path.rpartition("/")[2]}
 
 

@@ -127,8 +127,8 @@ def _step(rung: Rung, verdict: Verdict) -> str:
 
 def _reason(verdict: Verdict) -> str:
     first = next(iter(offenders(verdict)), None)
-    hint = f"<p><b>Try:</b> {_text(first.hint)}</p>" if first and first.hint else ""
-    return f'<div class="reason"><div>{_text(verdict.reason)}</div>{hint}</div>'
+    hints = [f"<p><b>Try:</b> {_text(hint)}</p>" for hint in (first.hints if first else ())]
+    return f'<div class="reason"><div>{_text(verdict.reason)}</div>{"".join(hints)}</div>'
 
 
 def _findings(verdict: Verdict) -> str:
@@ -154,7 +154,7 @@ def _finding_table(findings: Iterable[Finding]) -> str:
     for finding in findings:
         diff = finding.diff
         what = _text(finding.message or how_far(finding))
-        hint = f'<span class="hint">{_text(finding.hint)}</span>' if finding.hint else ""
+        hints = "".join(f'<span class="hint">{_text(hint)}</span>' for hint in finding.hints)
         far = "-" if finding.outcome is Outcome.INCONCLUSIVE and not diff else ratio(finding.ratio)
         rows.append(
             f'<td class="name">{_name(finding.name)}</td>'
@@ -162,7 +162,7 @@ def _finding_table(findings: Iterable[Finding]) -> str:
             f'<td class="number" data-label="mean">{figure(diff.mean_abs if diff else None)}</td>'
             f'<td class="number" data-label="max">{figure(diff.max_abs if diff else None)}</td>'
             f'<td class="number" data-label="of limit">{far}</td>'
-            f'<td class="what">{what}{hint}</td>'
+            f'<td class="what">{what}{hints}</td>'
         )
     return _table(head, rows, numbers=(2, 3, 4), style="findings")
 

@@ -82,7 +82,8 @@ def _finding(finding: Finding) -> dict[str, object]:
         "ratio": finding.ratio,
         "outcome": finding.outcome.value,
         "message": finding.message,
-        "hint": finding.hint,
+        "hints": finding.hints,
+        "source": finding.source,
         **diff,
     }
 

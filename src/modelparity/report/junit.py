@@ -48,7 +48,7 @@ def _case(suite: ElementTree.Element, case: str, rung: Rung) -> None:
 
 def _lines(verdict: Verdict) -> list[str]:
     found = offenders(verdict)
-    lines = [" | ".join(filter(None, (f.name, f.message, how_far(f), f.hint))) for f in found]
+    lines = [" | ".join(filter(None, (f.name, f.message, how_far(f), *f.hints))) for f in found]
     more = [f"and {len(found) - SHOWN:,} more"] if len(found) > SHOWN else []
     notes = [f"note: {note}" for note in verdict.notes]
     return [clean(line) for line in lines[:SHOWN] + more + notes]

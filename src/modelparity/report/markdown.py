@@ -79,7 +79,7 @@ def _details(rung: Rung, verdict: Verdict) -> list[str]:
 def _finding(finding: Finding) -> tuple[str, ...]:
     what = escape(finding.message or how_far(finding))
     far = ratio(finding.ratio) if finding.outcome is Outcome.DIVERGED else ""
-    return code(finding.name), escape(finding.rule), far, what, escape(finding.hint)
+    return code(finding.name), escape(finding.rule), far, what, escape("; or ".join(finding.hints))
 
 
 def escape(text: object) -> str:

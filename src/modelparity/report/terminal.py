@@ -1,6 +1,7 @@
 """The ladder for a terminal, 80 columns wide, and the progress of long work."""
 
 import contextlib
+import math
 import os
 import shutil
 import sys
@@ -82,6 +83,7 @@ def _all_details(steps: list[Rung], colour: bool) -> list[str]:
 def _details(verdict: Verdict) -> list[str]:
     lines: list[str] = []
     found = offenders(verdict)
+    said: set[str] = set()  # hints, but for their figures
     if not found:
         lines += _labelled("why", verdict.reason)
     else:
@@ -89,17 +91,25 @@ def _details(verdict: Verdict) -> list[str]:
         lines += _labelled("where", first.name) if first.name else []
         lines += _labelled("how far", how_far(first))
         lines += _labelled("why", first.message or verdict.reason)
-        lines += _labelled("try", first.hint)
+        for number, hint in enumerate(first.hints):
+            lines += _labelled("or" if number else "try", hint)
+            said.add(_mistake(hint))
     for number, finding in enumerate(found[1:SHOWN]):
         label = "also" if number == 0 else ""
         lines.append(f"    {label:<{_LABEL}}{_in_a_line(finding)}")
-        if finding.hint and finding.hint != first.hint:
-            lines += _labelled("", f"try: {finding.hint}")
+        for hint in finding.hints[:1]:
+            lines += _labelled("", f"try: {hint}") if _mistake(hint) not in said else []
+            said.add(_mistake(hint))
     if len(found) > SHOWN:
         lines += _labelled("", f"and {len(found) - SHOWN:,} more")
     for note in verdict.notes:
         lines += _labelled("note", note)
     return lines
+
+
+def _mistake(hint: str) -> str:
+    """A hint without its figures, which differ from array to array."""
+    return hint.partition(": the gap falls")[0].partition(": that explains")[0]
 
 
 def _in_a_line(finding: Finding) -> str:
@@ -140,17 +150,19 @@ class Progress:
         self._live = self._stream.isatty()
         self._clock = clock
         self._text = ""
-        self._last = float("-inf")
+        self._said: dict[str, float] = {}  # two sides may be at work at once
         self._drawn = False
 
     def update(self, text: str, done: int, total: int) -> None:
         """Say that `done` of `total` parts of the work called `text` are finished."""
         now = self._clock()
-        due = now - self._last >= (self.REDRAW if self._live else self.INTERVAL)
+        last = max(self._said.values(), default=-math.inf) if self._live else self._said.get(text)
+        due = last is None or now - last >= (self.REDRAW if self._live else self.INTERVAL)
         finished = self._live and done >= total
-        if self._quiet or not (text != self._text or due or finished):
+        changed = self._live and text != self._text
+        if self._quiet or not (changed or due or finished):
             return
-        self._text, self._last = text, now
+        self._text, self._said[text] = text, now
         line = clean(text) + (f"  {done:,}/{total:,}" if total > 1 else "")
         try:
             if self._live:

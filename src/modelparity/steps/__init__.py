@@ -1,5 +1,6 @@
 """The ladder: ten steps in the order in which they lean on each other."""
 
+from collections.abc import Mapping
 from types import ModuleType
 
 from modelparity.steps import (
@@ -39,3 +40,5 @@ LEANS_ON: dict[int, tuple[int, ...]] = {
 }
 
 START = start
+# What steps have recorded by the reference alone, when all that the candidate needs is there.
+BESIDE: Mapping[int, ModuleType] = {training.NUMBER: training.BESIDE}

@@ -1,14 +1,17 @@
 """Step 7: the gradient of every parameter, and losses over updates on the same batches."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from modelparity import judge
+from modelparity.diagnose import Hint
 from modelparity.model import Finding, Outcome, Verdict
 from modelparity.steps.evidence import UPDATED, Evidence, compare, elements
 from modelparity.steps.recorder import PRECISIONS, Batch, Recorder
 from modelparity.steps.updates import Training, first_batches, train
+from modelparity.steps.why_updates import why_curve
 
 NUMBER, NAME, TITLE = 7, "backward", "backward"
 CLAIM = "every parameter's gradient; losses, norms and parameters over updates on the same batches"
@@ -67,7 +70,8 @@ def judge_step(evidence: Evidence) -> Verdict:
         NUMBER,
         TITLE,
         [*gradients, *curves, *trained, *nothing],
-        blame=diverged[::-1],  # the last of the model is the first in backward order
+        blame=_in_backward_order(diverged),
+        why=_why,
         coverage={
             "parameters": counted,
             "gradients": len(ours.below("float64/gradient/")),
@@ -78,6 +82,22 @@ def judge_step(evidence: Evidence) -> Verdict:
         means=_means(evidence),
         series=_series(evidence),
     )
+
+
+def _in_backward_order(findings: list[Finding]) -> list[Finding]:
+    """The last of the model first, and float64, which is exact, before float32."""
+    exact = [f for f in findings if f.name.startswith("float64/")]
+    return exact[::-1] + [f for f in findings[::-1] if f not in exact]
+
+
+def _why(finding: Finding) -> Iterator[Hint]:
+    """A parameter that nothing reaches, or where a curve parts."""
+    if "/gradient/" in finding.name:
+        absent = finding.message == judge.missing(finding.name, "candidate").message
+        zero = finding.compared is not None and not finding.compared[0].any()
+        if absent or zero:
+            yield Hint("no gradient reaches it: it is frozen, detached, or left out of the loss")
+    yield from why_curve(finding)
 
 
 def _curves(evidence: Evidence) -> list[Finding]:

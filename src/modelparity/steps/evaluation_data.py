@@ -1,13 +1,18 @@
 """Step 2: the port reads, tokenizes and batches the evaluation data as the reference does."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from functools import partial
+from typing import Any
 
 import numpy as np
 
 from modelparity import judge
+from modelparity.diagnose import Hint, batches
 from modelparity.model import Finding, Outcome, Verdict
+from modelparity.recording import Recording
 from modelparity.steps.evidence import Evidence, elements
 from modelparity.steps.recorder import Recorder
+from modelparity.steps.vocabulary import judge_vocabularies, why_words, with_words
 
 NUMBER, NAME, TITLE = 2, "evaluation_data", "evaluation data"
 CLAIM = "every batch of every evaluation split, all fields, the last partial batch too"
@@ -45,9 +50,10 @@ def judge_data(evidence: Evidence, number: int, title: str, parts: Mapping[str, 
             findings.append(judge.missing(name, "candidate"))
             continue
         found = judge.exact(name, candidate=theirs.array(name), reference=ours.array(name))
-        findings.append(found)
+        findings.append(with_words(found, evidence))
         means[name.replace("/", "_")] = (found.diff.mean_abs if found.diff else None, None)
     findings += [judge.missing(n, "reference") for n in theirs.names if n not in set(ours.names)]
+    findings += judge_vocabularies(evidence)
     findings += judge.facts("", candidate=theirs.facts, reference=ours.facts, what="split")
     findings += [
         judge.inconclusive(part, "there is nothing to compare in it")
@@ -63,7 +69,35 @@ def judge_data(evidence: Evidence, number: int, title: str, parts: Mapping[str, 
         blame=blame,
         coverage={**counts, "arrays": len(ours.names), "elements": elements(ours, ours.names)},
         means=means,
+        why=partial(_why, evidence, parts),
     )
+
+
+def _why(evidence: Evidence, parts: Mapping[str, str], finding: Finding) -> Iterator[Hint]:
+    """What happened to the rows of the part that a finding is about."""
+    part = next((p for p in parts if finding.name.startswith((parts[p], f"{p} "))), None)
+    if part is None:
+        return
+    start, words = parts[part], judge_vocabularies(evidence)
+    theirs, ours = (
+        batches.rows(_batches(side, start)) for side in (evidence.candidate, evidence.reference)
+    )
+    yield from (Hint(f"the {f.name} differs: {f.message}") for f in words if f.message)
+    if theirs and ours:
+        yield from batches.explain(theirs, ours)
+        yield from why_words(evidence, theirs, ours)
+        for other in (p for p in parts.values() if p != start):
+            again = batches.rows(_batches(evidence.candidate, other))
+            if again and again.keys == theirs.keys:
+                yield Hint(f"the candidate's order is the same as that of {other}")
+
+
+def _batches(side: Recording, start: str) -> list[dict[str, np.ndarray[Any, Any]]]:
+    found: dict[str, dict[str, np.ndarray[Any, Any]]] = {}
+    for name in side.below(start):
+        number, _, field = name.partition("/")
+        found.setdefault(number, {})[field] = side.array(start + name)
+    return [found[number] for number in sorted(found, key=int)]
 
 
 def _in_order(finding: Finding) -> tuple[bool, str, int]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from modelparity import judge
 from modelparity.model import Finding, Outcome, Rule, Tolerance
-from modelparity.pairing import matches, module_rules, pair
+from modelparity.pairing import Pairing, matches, module_pairs, module_rules, pair
 from modelparity.recording import Recording
 
 Array = np.ndarray[Any, Any]
@@ -24,13 +24,24 @@ class Evidence:
     candidate_model: Recording
     rules: tuple[Rule, ...]
     mask: str = ""
+    beside: Recording | None = None  # what the reference alone recorded for this step
 
     def module_names(self) -> dict[str, str]:
         """Candidate module -> reference module, for those that face each other."""
         theirs = self.candidate_model.facts.get("modules", {})
         ours = self.reference_model.facts.get("modules", {})
         pairs = pair(ours, theirs, module_rules(self.rules)).pairs
-        return {p.candidate[0]: p.reference[0] for p in pairs}
+        named = {p.candidate[0]: p.reference[0] for p in pairs}
+        faced = set(named.values())
+        for module, other in module_pairs(self.pairs().pairs).items():
+            if module in theirs and other in ours and module not in named and other not in faced:
+                named[module] = other
+        return named
+
+    def pairs(self) -> Pairing:
+        """Which parameters face each other, and which nobody."""
+        ours, theirs = self.reference_model, self.candidate_model
+        return pair(ours.shapes("parameter/"), theirs.shapes("parameter/"), self.rules)
 
     def settings(self) -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
         """(name, candidate's settings, reference's) of every module that faces another."""
@@ -50,10 +61,7 @@ class Evidence:
 
     def alone(self) -> tuple[str, ...]:
         """The parameters of either side that face nobody."""
-        left, right = (
-            model.below("parameter/") for model in (self.reference_model, self.candidate_model)
-        )
-        pairs = pair(left, right, self.rules)
+        pairs = self.pairs()
         return (*pairs.reference_only, *pairs.candidate_only)
 
     def why_unpaired(self, name: str) -> str:

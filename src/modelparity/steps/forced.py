@@ -63,11 +63,12 @@ def judge_forced(evidence: Evidence, run: str) -> list[Finding]:
         own = ours.array(faced.replace("float64/", "float32/", 1)) if not is_input else r
         label = f"glue before {module}" if is_input else module
         found = compare_parts(label, (c, r, own, r), mask, judge.ULP32 if softened else None)
-        findings += [_named(f, run) for f in found]
+        findings += [_named(f, run, f"forced/{run}/{name}") for f in found]
     return findings
 
 
-def _named(finding: Finding, run: str) -> Finding:
+def _named(finding: Finding, run: str, source: str) -> Finding:
     if finding.outcome is Outcome.ALIGNED:
         return replace(finding, name=f"forced/{run}/{finding.name}")
-    return replace(finding, message=f"on the reference's inputs: {finding.message} (batch {run})")
+    message = f"on the reference's inputs: {finding.message} (batch {run})"
+    return replace(finding, message=message, source=source)

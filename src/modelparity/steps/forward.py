@@ -10,11 +10,13 @@ from modelparity import judge
 from modelparity.adapters import Call, Tensors
 from modelparity.diff import rms
 from modelparity.model import Finding, Outcome, Verdict
+from modelparity.pairing import GUESSED
 from modelparity.recording import Recording
 from modelparity.steps.evidence import Evidence, compare_parts, elements
 from modelparity.steps.forced import judge_forced, record_forced
 from modelparity.steps.recorder import PRECISIONS, Batch, Recorder
 from modelparity.steps.structure import configuration, parameters
+from modelparity.steps.why_forward import why
 
 NUMBER, NAME, TITLE = 1, "forward", "forward"
 CLAIM = "same structure, weights after transfer, module outputs, logits and loss"
@@ -88,8 +90,9 @@ def judge_step(evidence: Evidence) -> Verdict:
         TITLE,
         [*structure, *forced, *free, *missing],
         blame=blame,
+        why=partial(why, evidence),
         coverage=_coverage(evidence),
-        notes=evidence.notes() + _unpaired(evidence),
+        notes=evidence.notes() + _unpaired(evidence) + _paired(evidence),
         means=_means(evidence),
         series=gaps,
         details={"modules": modules, "at fault": list(dict.fromkeys(f.name for f in at_fault))},
@@ -157,6 +160,18 @@ def _unpaired(evidence: Evidence) -> tuple[str, ...]:
         text = "1 module runs" if len(alone) == 1 else f"{len(alone)} modules run"
         notes.append(f"{text} on one side only, compared by nothing: {', '.join(alone[:5])}")
     return tuple(notes)
+
+
+def _paired(evidence: Evidence) -> tuple[str, ...]:
+    """What no rule and no equal name paired, and what did."""
+    found: dict[str, list[str]] = {}
+    for p in evidence.pairs().pairs:
+        if p.by in GUESSED:
+            found.setdefault(p.by, []).append(f"{p.reference[0]} with {p.candidate[0]}")
+    return tuple(
+        f"{len(pairs)} parameters are paired by {by}: {', '.join(pairs[:3])}"
+        for by, pairs in found.items()
+    )
 
 
 def _coverage(evidence: Evidence) -> Mapping[str, int]:

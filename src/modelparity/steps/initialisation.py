@@ -1,11 +1,13 @@
 """Step 9: the reference's weights arrive bit for bit; the port's own initialiser is alike."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from modelparity import judge
+from modelparity.diagnose import Hint, laws
 from modelparity.model import Finding, Outcome, Verdict
 from modelparity.steps.evidence import Evidence, elements
 from modelparity.steps.recorder import Recorder
@@ -16,6 +18,7 @@ CLAIM = "every transferred parameter bit for bit; each side's own initialiser ov
 
 SEEDS = 6
 SAMPLE = 2048  # elements kept of each parameter and seed
+CLEARLY = 0.02  # by which a standard deviation differs before a hint gives the ratio
 ALPHA = 1e-4  # family-wise: one clean run in ten thousand may be accused
 
 Array = np.ndarray[Any, Any]
@@ -93,7 +96,29 @@ def judge_step(evidence: Evidence) -> Verdict:
             "samples": elements(ours, [f"drawn/{n}" for n in drawn]),
         },
         means=_means(evidence),
+        why=partial(_why, evidence),
     )
+
+
+def _why(evidence: Evidence, finding: Finding) -> Iterator[Hint]:
+    """How many times as wide the candidate's values spread, and the law that they look like."""
+    kind, _, name = finding.name.partition("/")
+    ours, theirs, full = evidence.reference, evidence.candidate, f"drawn/{name}"
+    if kind in ("rows", "held"):
+        for side, recording in (("reference", ours), ("candidate", theirs)):
+            if f"rows/{name}" in recording:
+                rows = recording.array(f"rows/{name}").tolist()
+                listed = ", ".join(map(str, rows[:5])) + (" and others" if len(rows) > 5 else "")
+                yield Hint(f"row {listed} is drawn on the other side, and held by the {side}")
+    elif kind in ("drawn", "constant") and full in theirs:
+        sample = theirs.array(full)
+        spread = float(ours.array(full).std()) if full in ours else 0.0
+        if spread and abs(float(sample.std()) / spread - 1.0) > CLEARLY:
+            times = float(sample.std()) / spread
+            yield Hint(f"its standard deviation is {times:.3g} times the reference's")
+        text = laws.looks_like(sample, evidence.candidate_model.shapes("parameter/").get(name, ()))
+        if text:
+            yield Hint(text)
 
 
 def _other_kind(name: str, names: set[str], evidence: Evidence) -> list[Finding]:

@@ -1,11 +1,12 @@
 """Step 5: the rate that each update really uses, over the whole schedule and beyond its end."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
 from modelparity import judge
 from modelparity.adapters import Applied
+from modelparity.diagnose import Hint, closing, schedules
 from modelparity.model import Finding, Verdict
 from modelparity.steps.evidence import Evidence
 from modelparity.steps.recorder import Array, Recorder, Settings
@@ -86,7 +87,15 @@ def judge_step(evidence: Evidence) -> Verdict:
         },
         means={"learning_rate": (None, max(gaps))} if gaps else {},
         series=_series(evidence),
+        why=_why,
     )
+
+
+def _why(finding: Finding) -> Iterator[Hint]:
+    """Another shape of the schedule, where one explains it."""
+    if finding.compared is not None:
+        tried = schedules.hypotheses(*finding.compared, BEYOND)
+        yield from closing(*finding.compared, tried)
 
 
 def _constant(evidence: Evidence) -> list[Finding]:

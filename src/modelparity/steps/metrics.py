@@ -1,6 +1,7 @@
 """Step 3: loss and metrics over whole splits, on weights that the reference has trained."""
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from modelparity.model import Finding, Outcome, Verdict
 from modelparity.steps.evidence import Evidence, elements
 from modelparity.steps.recorder import PRECISIONS, Recorder
 from modelparity.steps.updates import Training, first_batches, train
+from modelparity.steps.why_metrics import why
 
 Array = np.ndarray[Any, Any]
 
@@ -77,6 +79,7 @@ def judge_step(evidence: Evidence) -> Verdict:
         coverage=_coverage(evidence),
         notes=evidence.notes() + _flip_notes(evidence),
         means=means,
+        why=partial(why, evidence),
         details={"scores": _scores(evidence)},
     )
 
@@ -88,27 +91,38 @@ def _compare(evidence: Evidence, name: str) -> list[Finding]:
     soft = bool(evidence.hard_float32())
     split = name.partition("/")[0]
     if r64.dtype.kind != "f":
-        first = judge.exact(f"float64/{name}", candidate=c64, reference=r64)
+        if soft:
+            first = _flips(f"float64/{name}", c64, r32, r64, least=1)
+        else:
+            first = judge.exact(f"float64/{name}", candidate=c64, reference=r64)
         return [first, _flips(f"float32/{name}", c32, r32, r64)]
     if soft:
         first = judge.noise(
             f"float64/{name}", candidate=c64, reference=r32, truth=r64, softened=True
         )
+        if _is_score(name, r64) and first.outcome is Outcome.DIVERGED:
+            first = _excused(first, evidence, f"float64/{split}/")
     else:
         first = judge.float64(f"float64/{name}", candidate=c64, reference=r64)
     second = judge.noise(f"float32/{name}", candidate=c32, reference=r32, truth=r64)
     if _is_score(name, r64) and second.outcome is Outcome.DIVERGED:
-        second = _excused(second, evidence, split)
+        second = _excused(second, evidence, f"float32/{split}/")
     return [first, second]
 
 
-def _flips(name: str, candidate: Array, reference: Array, truth: Array) -> Finding:
-    """Float32 decisions: flips against the float64 reference, at most ten times its own."""
+def _flips(
+    name: str, candidate: Array, reference: Array, truth: Array, least: float = judge.NOISE_FACTOR
+) -> Finding:
+    """Float32 decisions: flips against the float64 reference, at most ten times its own.
+
+    least  how many are allowed where its own are none; one where the run is of float64 with
+    modules that compute in float32
+    """
     if candidate.shape != truth.shape or candidate.dtype != truth.dtype:
         return judge.exact(name, candidate=candidate, reference=truth)
     diff = measure(candidate=candidate, reference=truth)
     own = int(np.count_nonzero(reference != truth)) if reference.shape == truth.shape else 0
-    allowed = judge.NOISE_FACTOR * max(own, 1)
+    allowed = max(least, judge.NOISE_FACTOR * own)
     ratio = diff.unequal / allowed
     if ratio <= 1.0:
         return Finding(name, "noise", Outcome.ALIGNED, ratio=ratio, diff=diff)
@@ -116,15 +130,15 @@ def _flips(name: str, candidate: Array, reference: Array, truth: Array) -> Findi
     return Finding(name, "noise", Outcome.DIVERGED, message, ratio=ratio, diff=diff)
 
 
-def _excused(finding: Finding, evidence: Evidence, split: str) -> Finding:
-    """A float32 score may move by what its side's own flipped decisions explain."""
+def _excused(finding: Finding, evidence: Evidence, start: str) -> Finding:
+    """A rounded score may move by what its side's own flipped decisions, below `start`, explain."""
     ours, theirs = evidence.reference, evidence.candidate
     moved = 0.0
-    for name in ours.below(f"float64/{split}/"):
-        truth = ours.array(f"float64/{split}/{name}")
-        theirs32 = theirs.array(f"float32/{split}/{name}")
-        if truth.dtype.kind in "iu" and truth.shape == theirs32.shape and truth.size:
-            moved = max(moved, 2.0 * float(np.mean(truth != theirs32)))
+    for name in ours.below(start):
+        truth = ours.array(f"float64/{start.partition('/')[2]}{name}")
+        rounded = theirs.array(start + name)
+        if truth.dtype.kind in "iu" and truth.shape == rounded.shape and truth.size:
+            moved = max(moved, 2.0 * float(np.mean(truth != rounded)))
     if finding.diff is not None and moved > 0.0 and finding.diff.max_abs <= moved:
         ratio = finding.diff.max_abs / moved
         return replace(finding, outcome=Outcome.ALIGNED, message="", ratio=ratio)

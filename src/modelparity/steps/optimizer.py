@@ -11,6 +11,7 @@ from modelparity.model import Finding, Verdict
 from modelparity.steps.evidence import Comparison, Evidence, compare, elements
 from modelparity.steps.recorder import PRECISIONS, Recorder, Settings
 from modelparity.steps.updates import global_norm
+from modelparity.steps.why_updates import why_update
 
 Array = np.ndarray[Any, Any]
 
@@ -104,6 +105,7 @@ def judge_step(evidence: Evidence) -> Verdict:
             "elements": elements(ours, compared),
         },
         notes=evidence.notes(),
+        why=partial(why_update, evidence, factors=FACTORS),
     )
 
 

@@ -104,6 +104,10 @@ class Recorder:
                 for name, array in batch.items():
                     self.writer.add(f"given/{key}/{index}/{name}", np.asarray(array))
             return batches
+        return self.given_batches(step, key)
+
+    def given_batches(self, step: str, key: str) -> list[Batch]:
+        """Batches that the reference recorded."""
         recording = self.given_recording(step)
         read_back: dict[int, dict[str, Array]] = {}
         for name in recording.below(f"given/{key}/"):
@@ -132,12 +136,8 @@ class Recorder:
     @cached_property
     def _shapes(self) -> tuple[Shapes, Shapes]:
         """The shapes of the reference's parameters, and of this side's."""
-        recordings = (self.given_recording("model"), read(self.directory / "model"))
-        ours, own = (
-            {n: tuple(r.entry(f"parameter/{n}")["shape"]) for n in r.below("parameter/")}
-            for r in recordings
-        )
-        return ours, own
+        ours, own = self.given_recording("model"), read(self.directory / "model")
+        return ours.shapes("parameter/"), own.shapes("parameter/")
 
     @cached_property
     def _pairing(self) -> pairing.Pairing:
@@ -147,6 +147,10 @@ class Recorder:
     def _pairs(self) -> pairing.Pairing:
         self.given_recording("model")  # each step that pairs by it was given it
         return self._pairing
+
+    @cached_property
+    def _by_parameters(self) -> dict[str, str]:
+        return pairing.module_pairs(self._pairs.pairs)
 
     def to_own(self, arrays: Mapping[str, Array]) -> dict[str, Array]:
         """Reference arrays in this side's names and layout."""
@@ -235,5 +239,6 @@ class Recorder:
         if module not in self._counterparts:
             names: dict[str, str] = self.given_recording("model").facts["modules"]
             pairs = pairing.pair(names, [module], pairing.module_rules(self.case.rules)).pairs
-            self._counterparts[module] = pairs[0].reference[0] if pairs else None
+            found = pairs[0].reference[0] if pairs else self._by_parameters.get(module)
+            self._counterparts[module] = found if found in names else None
         return self._counterparts[module]

@@ -1,17 +1,20 @@
 """Step 6: weight decay, clipping and dropout act on the same things in the same way."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
 from modelparity import judge
 from modelparity.adapters import Applied, DropoutCall
+from modelparity.diagnose import Hint
 from modelparity.errors import UnreachableDropout
 from modelparity.masks import keep_mask
 from modelparity.model import Finding, Outcome, Verdict
 from modelparity.steps.evidence import UPDATED, Evidence, compare, elements
 from modelparity.steps.optimizer import NORM, apply, reference_gradients
 from modelparity.steps.recorder import PRECISIONS, Recorder, Settings
+from modelparity.steps.why_updates import why_clipped, why_decay, why_set, why_sites
 
 NUMBER, NAME, TITLE = 6, "regularisation", "regularisation"
 CLAIM = "decay per parameter and its coupling, clipped gradients, every dropout site"
@@ -135,15 +138,8 @@ def judge_step(evidence: Evidence) -> Verdict:
         for decay, other in zip(decays, reversed(decays), strict=True)
     )
     findings = judge.facts("decay", candidate=candidate, reference=reference, what="decay")
-    for mode in ("training", "evaluation"):
-        findings += _sites(evidence, f"{mode} sites")
-    findings += _modes(evidence)
-    for side, recording in (("reference", ours), ("candidate", theirs)):
-        if "unreachable" in recording.facts:
-            message = f"the {side}'s dropout: {recording.facts['unreachable']}"
-            findings.append(judge.inconclusive("dropout", message))
-    findings += compare(evidence, "decay/", UPDATED)
-    findings += compare(evidence, "clip/") + compare(evidence, "dropout/")
+    findings += _dropouts(evidence) + _modes(evidence)
+    findings += compare(evidence, "decay/", UPDATED) + compare(evidence, "clip/")
     for label in ("below", "above"):
         if not ours.below(f"float64/clip/{label}/"):
             findings.append(judge.inconclusive("clip", "no update reached the optimizer"))
@@ -159,8 +155,43 @@ def judge_step(evidence: Evidence) -> Verdict:
             "elements": elements(ours, compared),
         },
         notes=evidence.notes(),
+        why=lambda finding: _why(evidence, finding),
         details={"sites": ours.facts.get("training sites", {})},
     )
+
+
+def _dropouts(evidence: Evidence) -> list[Finding]:
+    """Sites, and outputs under masks; only what is unreachable where masks do not reach it."""
+    sides = (("reference", evidence.reference), ("candidate", evidence.candidate))
+    unreachable = [
+        judge.inconclusive("dropout", f"the {side}'s dropout: {recording.facts['unreachable']}")
+        for side, recording in sides
+        if "unreachable" in recording.facts
+    ]
+    if unreachable:
+        return unreachable
+    modes = ("training sites", "evaluation sites")
+    sites = [found for key in modes for found in _sites(evidence, key)]
+    return sites + compare(evidence, "dropout/")
+
+
+def _why(evidence: Evidence, finding: Finding) -> Iterable[Hint]:
+    """What would explain a finding, by what it is about."""
+    part = finding.name.partition("/")[2]
+    if part.startswith("clip/"):
+        factor = SMALL if part.startswith("clip/below/") else LARGE
+        return why_clipped(evidence, finding, factor)
+    if part.startswith("decay/"):
+        return why_decay(evidence, finding, UPDATES)
+    if finding.name.startswith("decay."):
+        decays = [side.facts.get("decay", {}) for side in (evidence.candidate, evidence.reference)]
+        return why_set(*decays)
+    for sites in ("training sites", "evaluation sites"):
+        if finding.name.startswith(sites):
+            sides = (evidence.candidate, evidence.reference)
+            found = [side.facts.get(sites, {}) for side in sides]
+            return why_sites(finding.name.rpartition(".")[2], *found)
+    return ()
 
 
 def _sites(evidence: Evidence, key: str) -> list[Finding]:

@@ -6,6 +6,7 @@ import numpy as np
 
 from modelparity.adapters import Call, Tensors
 from modelparity.steps.recorder import MissingFunction, Recorder
+from modelparity.steps.vocabulary import record_vocabularies
 
 NAME = "model"
 
@@ -30,6 +31,7 @@ def record(recorder: Recorder) -> None:
         recorder.writer.add(f"parameter/{name}", array)
     recorder.writer.facts["trainable"] = adapter.trainable(model)
     recorder.writer.facts["configuration"] = adapter.configuration(model)
+    record_vocabularies(recorder)
     adapter.cast(model, "float64")
     adapter.train(model, False)
     recorder.writer.facts.update(_modules(recorder, model))
@@ -41,7 +43,7 @@ def _transfer(recorder: Recorder, model: Any) -> None:
     given = recorder.given_recording(NAME)
     arrays = {n: given.array(f"parameter/{n}") for n in given.below("parameter/")}
     own = {n: a.shape for n, a in recorder.adapter.parameters(model).items()}
-    pairs = pairing.pair(arrays, own, recorder.case.rules)
+    pairs = pairing.pair(given.shapes("parameter/"), own, recorder.case.rules)
     laid = pairing.to_candidate(pairs, arrays, own)
     recorder.adapter.load(model, {n: a for n, a in laid.items() if a.shape == own[n]})
 

@@ -13,13 +13,13 @@ def parameters(evidence: Evidence) -> list[Finding]:
     """Every parameter after transfer: names, shapes, dtypes, every element."""
     ours, theirs = evidence.reference_model, evidence.candidate_model
     left, right = ours.below("parameter/"), theirs.below("parameter/")
-    pairs = pairing.pair(left, right, evidence.rules)
+    pairs = evidence.pairs()
     if not left and not right:
         return [judge.inconclusive("parameters", "neither model has any to compare")]
     findings: list[Finding] = []
     for side, alone in (("candidate", pairs.reference_only), ("reference", pairs.candidate_only)):
         findings += [f for n in alone for f in evidence.missing(n, side, "parameter")]
-    shapes = {n: tuple(ours.entry(f"parameter/{n}")["shape"]) for n in left}
+    shapes = ours.shapes("parameter/")
     for p in pairs.pairs:
         arrays = {n: theirs.array(f"parameter/{n}") for n in p.candidate}
         single = pairing.Pairing((p,), (), ())

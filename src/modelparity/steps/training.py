@@ -1,24 +1,25 @@
 """Step 10: both sides trained on the same batches, dropout on, from the same weights."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from modelparity import judge
-from modelparity.masks import nudged
 from modelparity.model import Finding, Outcome, Verdict
 from modelparity.recording import Recording
+from modelparity.steps import envelope as nudged
+from modelparity.steps.envelope import losses
 from modelparity.steps.evidence import UPDATED, Evidence, compare
 from modelparity.steps.recorder import Batch, Recorder
-from modelparity.steps.updates import Training, first_batches, train
+from modelparity.steps.updates import Training, first_batches
+from modelparity.steps.why_updates import why_curve
 
 NUMBER, NAME, TITLE = 10, "training", "training"
 CLAIM = "losses of both sides trained alike, dropout by shared masks, and the scores they end with"
 
+BESIDE = nudged  # recorded by the reference alone, while the candidate records
 UPDATES = 50  # in float64, which decides
-NUDGED_RUNS = 4
 
 GROSS = 0.25  # beyond the horizon a curve shows nothing: final scores may differ by this much
 
@@ -26,22 +27,21 @@ Array = np.ndarray[Any, Any]
 
 
 def record(recorder: Recorder) -> None:
-    """Train 50 updates in float64 and a whole epoch in float32; the reference also nudged."""
+    """Train 50 updates in float64 and a whole epoch in float32; `envelope` nudges the reference."""
     weights = recorder.initial_weights()
     batches = recorder.shared_batches(NAME, "batch", lambda: _batches(recorder))
     updates = {"float64": UPDATES, "float32": len(batches)}
-    losses = {d: _run(recorder, weights, batches, d, count) for d, count in updates.items()}
-    if recorder.is_reference:
-        _nudge(recorder, weights, batches, losses["float32"])
+    for dtype, count in updates.items():
+        _run(recorder, weights, batches, dtype, count)
 
 
 def _run(
     recorder: Recorder, weights: dict[str, Array], batches: list[Batch], dtype: str, count: int
-) -> Array:
+) -> None:
     """Train in one precision and record the curve, the parameters on the way, and the scores."""
     model = recorder.build(recorder.settings, weights, dtype, training=True)
     curve: list[float] = []
-    for loss in _losses(recorder, model, batches, count, Training(dtype, "training")):
+    for loss in losses(recorder, model, batches, count, Training(dtype, "training")):
         curve.append(loss)
         if len(curve) == UPDATES:
             recorder.add_parameters(f"{dtype}/trained/", recorder.adapter.parameters(model))
@@ -51,20 +51,11 @@ def _run(
         _evaluate(recorder, model, f"{dtype}/score/")
     else:  # the curves can still be compared
         recorder.writer.facts["unscored"] = f"the {recorder.role} side offers no evaluate()"
-    return np.array(curve)
 
 
 def _batches(recorder: Recorder) -> list[Batch]:
     epoch = sum(1 for _ in recorder.call("training_batches", recorder.settings, 0))
     return first_batches(recorder, recorder.settings, max(epoch, UPDATES))
-
-
-def _losses(
-    recorder: Recorder, model: Any, batches: list[Batch], count: int, how: Training
-) -> Iterator[float]:
-    how = replace(how, dropout=True, total=len(batches))
-    for update in train(recorder, model, recorder.settings, batches[:count], how):
-        yield update.loss
 
 
 def _evaluate(recorder: Recorder, model: Any, start: str) -> None:
@@ -74,34 +65,15 @@ def _evaluate(recorder: Recorder, model: Any, start: str) -> None:
                 recorder.writer.add(f"{start}{split}/{name}", np.asarray(value))
 
 
-def _nudge(
-    recorder: Recorder, weights: dict[str, Array], batches: list[Batch], losses: Array
-) -> None:
-    """Float32 runs from weights moved by one ulp, each as far as the horizon of those before."""
-    count = len(batches)
-    for run in range(NUDGED_RUNS):
-        moved = {n: nudged(a, ("nudge", run, n)) for n, a in weights.items()}
-        model = recorder.build(recorder.settings, moved, "float32", training=True)
-        curve: list[float] = []
-        how = Training("float32", f"nudged run {run + 1}")
-        for loss in _losses(recorder, model, batches, count, how):
-            curve.append(loss)
-            expected = losses[len(curve) - 1]
-            if not abs(loss - expected) <= judge.HORIZON * abs(expected):
-                break
-        count = min(count, len(curve))
-        recorder.writer.add(f"envelope/{run}", np.array(curve))
-
-
 def judge_step(evidence: Evidence) -> Verdict:
     """Float64 decides over 50 updates; float32 inside the envelope up to the horizon."""
-    ours, theirs = evidence.reference, evidence.candidate
+    ours, theirs, envelope = evidence.reference, evidence.candidate, evidence.beside
     names = [f"{dtype}/training/loss" for dtype in ("float64", "float32")]
     findings = [judge.missing(n, "candidate") for n in names if n not in theirs]
     series: dict[str, Array] = {}
     horizon: int | None = None
     if not findings:
-        nudged_runs = [ours.array(f"envelope/{name}") for name in ours.below("envelope/")]
+        nudged_runs = [envelope.array(name) for name in envelope.names] if envelope else []
         allowed, horizon = judge.envelope(ours.array(names[1]), nudged_runs)
         findings = _curves(evidence, names, allowed, horizon)
         series = _series(evidence, names, allowed)
@@ -112,11 +84,12 @@ def judge_step(evidence: Evidence) -> Verdict:
         NUMBER,
         TITLE,
         [*findings, *trained, *_scores(evidence)],
+        why=why_curve,
         coverage={
             "float64 updates": UPDATES,
             "float32 updates": int(ours.array(names[1]).size) if names[1] in ours else 0,
             "horizon": _reached(horizon, ours.array(names[1]).size if names[1] in ours else 0),
-            "nudged runs": len(ours.below("envelope/")),
+            "nudged runs": len(envelope.names) if envelope else 0,
         },
         notes=(*evidence.notes(), *_horizon_note(horizon, names[1], ours)),
         series={key: tuple(map(float, values)) for key, values in series.items()},

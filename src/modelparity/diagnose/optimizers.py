@@ -1,0 +1,224 @@
+"""Mistakes in an update: Adam and its kin, clipping and weight decay, tried on given gradients."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from modelparity.diagnose import Hypothesis
+from modelparity.diff import rms
+from modelparity.sketch import sketch
+
+Array = np.ndarray[Any, Any]
+
+BETAS1 = (0.0, 0.5, 0.8, 0.85, 0.88, 0.95, 0.98, 0.99)
+BETAS2 = (0.9, 0.95, 0.98, 0.99, 0.995, 0.9995, 0.9999)
+EPS = (0.0, *(10.0**-k for k in range(12, 2, -1)))
+REPRODUCES = 1e-6  # of an update; the reference itself is met to 1e-10
+STEPS = 6  # of the secant
+TORCH_CLIP_EPS = 1e-6  # what torch.nn.utils.clip_grad_norm_ adds to the norm
+
+
+@dataclass(frozen=True)
+class Adam:
+    """Adam's settings, and which of its forms it is.
+
+    eps is added to the root of the corrected second moment ("corrected": Kingma and Ba,
+    arXiv:1412.6980, as in PyTorch), to the uncorrected one ("before", as in TensorFlow), or under
+    the root ("inside"). `decay` is decoupled (Loshchilov and Hutter, arXiv:1711.05101) unless
+    `coupled` adds it to the gradient; `late` decays what was updated.
+    """
+
+    rate: float
+    beta1: float = 0.9
+    beta2: float = 0.999
+    eps: float = 1e-8
+    decay: float = 0.0
+    corrects: bool = True
+    place: str = "corrected"
+    coupled: bool = False
+    late: bool = False
+    amsgrad: bool = False
+    nesterov: bool = False
+    rates: tuple[float, ...] = ()  # of the updates, relative to `rate`; all 1 where none are given
+
+
+@dataclass(frozen=True)
+class State:
+    """What an update leaves: the parameter and both moments."""
+
+    parameter: Array
+    first_moment: Array
+    second_moment: Array
+
+
+def adam(start: Array, gradients: Iterable[Array], how: Adam) -> State:
+    """Updates of one parameter from given gradients, in float64."""
+    p = start.astype(np.float64)
+    m, v, largest = (np.zeros_like(p) for _ in range(3))
+    for number, given in enumerate(gradients, 1):
+        g = given + how.decay * p if how.coupled else given
+        m = how.beta1 * m + (1.0 - how.beta1) * g
+        v = how.beta2 * v + (1.0 - how.beta2) * np.square(g)
+        first = 1.0 - how.beta1**number if how.corrects else 1.0
+        second = 1.0 - how.beta2**number if how.corrects else 1.0
+        direction = how.beta1 * m + (1.0 - how.beta1) * g if how.nesterov else m
+        largest = np.maximum(largest, v)
+        used = largest if how.amsgrad else v
+        if how.place == "inside":
+            root = np.sqrt(used / second + how.eps)
+        elif how.place == "before":
+            root = (np.sqrt(used) + how.eps) / np.sqrt(second)
+        else:
+            root = np.sqrt(used / second) + how.eps
+        rate = how.rate * (how.rates[number - 1] if how.rates else 1.0)
+        shrink = 0.0 if how.coupled else rate * how.decay
+        with np.errstate(divide="ignore", invalid="ignore"):
+            step = np.where(direction == 0.0, 0.0, rate * (direction / first) / root)
+        kept = p if how.late else p * (1.0 - shrink)
+        p = kept - step
+        p = p * (1.0 - shrink) if how.late else p
+    return State(p, m, v)
+
+
+def variants(right: Adam, decay: float = 0.01) -> Iterator[tuple[str, Adam]]:
+    """Adam with one thing changed, in words."""
+    for value in BETAS1:
+        yield f"beta1 {value:g} in place of {right.beta1:g}", replace(right, beta1=value)
+    for value in BETAS2:
+        yield f"beta2 {value:g} in place of {right.beta2:g}", replace(right, beta2=value)
+    for value in EPS:
+        if value != right.eps:
+            yield f"eps {value:g} in place of {right.eps:g}", replace(right, eps=value)
+    yield "the moments' bias is not corrected", replace(right, corrects=False)
+    yield (
+        "eps is added before the second moment's bias is corrected",
+        replace(right, place="before"),
+    )
+    yield "eps is added under the root", replace(right, place="inside")
+    yield "eps squared is added under the root", replace(right, place="inside", eps=right.eps**2)
+    yield "betas exchanged", replace(right, beta1=right.beta2, beta2=right.beta1)
+    yield "AMSGrad's largest second moment is used", replace(right, amsgrad=True)
+    yield "Nesterov's momentum is used", replace(right, nesterov=True)
+    for factor in (0.1, 0.5, 2.0, 10.0):
+        yield f"the rate is {factor:g} times as large", replace(right, rate=factor * right.rate)
+    if not right.decay:
+        yield f"it decays by {decay:g}", replace(right, decay=decay)
+        yield (
+            f"a decay of {decay:g} is added to the gradient",
+            replace(right, decay=decay, coupled=True),
+        )
+        return
+    yield "the decay is left out", replace(right, decay=0.0)
+    yield (
+        "the decay is added to the gradient (coupled, as L2 regularisation)",
+        replace(right, coupled=True),
+    )
+    yield "what was updated decays, not what was there before", replace(right, late=True)
+    yield (
+        "the decay is not multiplied with the rate",
+        replace(right, decay=right.decay / right.rate if right.rate else 0.0),
+    )
+
+
+def falling(right: Adam, updates: int) -> Iterator[Adam]:
+    """The same under a constant rate, and under one that falls to zero behind the last update."""
+    yield right
+    yield replace(right, rates=tuple(1.0 - number / updates for number in range(updates)))
+
+
+def hypotheses(
+    kind: str, given: tuple[Array, list[Array]], reference: Array, right: Adam, decay: float
+) -> Iterator[Hypothesis]:
+    """What updates would leave with one thing changed, sketched as recordings are.
+
+    kind   "parameter", "first_moment" or "second_moment"; given  the start, and all gradients
+    right  the reference's settings; its rate is found here, from how far the reference went
+    decay  what a wrong decay would be where the reference has none
+    Nothing where Adam does not reproduce the reference.
+    """
+    start, gradients = given
+    if kind == "parameter":
+        right = replace(right, rate=_rate(given, reference, right))
+
+    def left(how: Adam) -> Array:
+        return sketch(getattr(adam(start, gradients, how), kind)).astype(np.float64)
+
+    moved = rms(reference - sketch(start)) if kind == "parameter" else rms(reference)
+    if not rms(left(right) - reference) <= REPRODUCES * moved:
+        return
+    for text, how in variants(right, decay):
+        yield text, left(how)
+
+
+def _rate(given: tuple[Array, list[Array]], reference: Array, right: Adam) -> float:
+    """The rate that brings the start to where the reference is: a secant on what it moves."""
+    start, gradients = given
+    gone = reference - sketch(start)
+
+    def moved(rate: float) -> Array:
+        difference: Array = sketch(adam(start, gradients, replace(right, rate=rate)).parameter)
+        return difference - sketch(start)
+
+    rate, probe = 0.0, 1e-6
+    for _ in range(STEPS):
+        here = moved(rate)
+        slope = (moved(rate + probe) - here) / probe
+        power = float(np.vdot(slope, slope))
+        if not power > 0.0:
+            break
+        rate += float(np.vdot(gone - here, slope)) / power
+        probe = max(1e-9, 1e-4 * abs(rate))
+    return rate
+
+
+def clipped(
+    name: str, given: Mapping[str, Array], reference: Array, groups: Mapping[str, object]
+) -> Iterator[Hypothesis]:
+    """One gradient behind another way of clipping; `given` are all gradients before it.
+
+    groups  parameter -> whatever tells the optimizer's groups apart
+    """
+    raw = given[name].astype(np.float64)
+    gradient = sketch(raw)
+    power = float(np.vdot(gradient, gradient))
+    norms = {n: float(np.sqrt(np.square(g, dtype=np.float64).sum())) for n, g in given.items()}
+    total = float(np.sqrt(sum(norm**2 for norm in norms.values())))
+    factor = float(np.vdot(reference, gradient)) / power if power else 1.0
+    if not rms(reference - factor * gradient) <= REPRODUCES * rms(reference):
+        return
+    yield "gradients are not clipped", gradient
+    limit = factor * (total + TORCH_CLIP_EPS)
+    own = norms[name]
+    yield (
+        "every gradient is clipped by its own norm",
+        gradient * min(1.0, limit / (own + TORCH_CLIP_EPS)),
+    )
+    yield (
+        "every gradient is clipped by its own norm, without PyTorch's 1e-6",
+        gradient * min(1.0, limit / own) if own else gradient,
+    )
+    twice = float(np.sqrt(sum(min(norm, limit) ** 2 for norm in norms.values())))
+    if own and twice:
+        yield (
+            "every gradient is clipped by its own norm first, then all by theirs",
+            gradient * min(1.0, limit / own) * min(1.0, limit / (twice + TORCH_CLIP_EPS)),
+        )
+    yield "the norm is taken without PyTorch's 1e-6", gradient * (limit / total)
+    yield "1e-6 is added to the norm", gradient * (factor * total / (total + TORCH_CLIP_EPS))
+    group = [n for n in given if groups.get(n) == groups.get(name)]
+    joint = float(np.sqrt(sum(norms[n] ** 2 for n in group)))
+    if 0 < len(group) < len(given) and joint:
+        text = (
+            f"the {len(group)} gradients of a group are clipped by their norm, not by that of all"
+        )
+        yield text, gradient * min(1.0, limit / joint)
+        yield text, gradient * min(1.0, limit / (joint + TORCH_CLIP_EPS))
+    yield f"every element is cut to {limit:.3g}", sketch(np.clip(raw, -limit, limit))
+    largest = max((float(np.abs(g).max()) for g in given.values() if g.size), default=0.0)
+    if largest:
+        yield "the largest element is the norm", gradient * min(1.0, limit / largest)
+    for other in (0.1, 0.5, 2.0, 5.0, 10.0):
+        text = f"the limit is {limit * other:.3g} in place of {limit:.3g}"
+        yield text, gradient * min(1.0, other * factor)

@@ -1,0 +1,117 @@
+"""Mistakes in scoring: what the same decisions score when they are counted otherwise."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from modelparity.diagnose import Hypothesis
+
+Array = np.ndarray[Any, Any]
+Spans = list[tuple[str, int, int]]  # kind, first, behind the last
+
+BATCHES = (8, 16, 32, 64, 128, 256)
+OUTSIDE = "O"
+
+
+def of_losses(losses: Array) -> Iterator[Hypothesis]:
+    """A split's loss from that of each example (N,)."""
+    yield "it is the sum of the examples' losses", np.array(losses.sum())
+    yield "it is the mean of the examples' losses", np.array(losses.mean())
+    yield "it is the loss of the last example", np.array(losses[-1])
+    for size in BATCHES:
+        means = [losses[i : i + size].mean() for i in range(0, len(losses), size)]
+        text = f"it is the mean of the means of batches of {size}"
+        yield f"{text}, so that the last batch weighs as much", np.array(np.mean(means))
+        yield f"it is the mean of the last batch of {size}", np.array(means[-1])
+
+
+def of_decisions(predicted: Array, gold: Array, words: Sequence[str]) -> Iterator[Hypothesis]:
+    """Scores of decisions (N,) against what is right (N,); words  the labels' names, or none."""
+    if predicted.shape != gold.shape or predicted.ndim != 1 or not gold.size:
+        return
+    right = predicted == gold
+    yield "it is the share of single labels that are right", np.array(right.mean())
+    values, counts = np.unique(gold, return_counts=True)
+    outside = words.index(OUTSIDE) if OUTSIDE in words else int(values[np.argmax(counts)])
+    due, said = gold != outside, predicted != outside
+    yield from _three("single labels", (right & due).sum(), said.sum(), due.sum())
+    if due.any():
+        text = "it is the share of right labels among those that are not outside"
+        yield text, np.array(right[due].mean())
+    each = [
+        _scores((right & (gold == v)).sum(), (predicted == v).sum(), (gold == v).sum())
+        for v in values
+    ]
+    yield from _averages("single labels", each, counts)
+    inner = [one for one, value in zip(each, values, strict=True) if value != outside]
+    yield from _averages("single labels but the outside one", inner, counts[values != outside])
+    if words and max(gold.max(), predicted.max()) < len(words) and OUTSIDE in words:
+        yield from _of_spans(_spans(predicted, words), _spans(gold, words))
+
+
+def _of_spans(said: Spans, due: Spans) -> Iterator[Hypothesis]:
+    kinds = sorted({kind for kind, _, _ in due})
+    yield from _three("whole entities", len(set(said) & set(due)), len(said), len(due))
+    each, support = [], []
+    for kind in kinds:
+        ours, theirs = ({s for s in spans if s[0] == kind} for spans in (due, said))
+        each.append(_scores(len(ours & theirs), len(theirs), len(ours)))
+        support.append(len(ours))
+    yield from _averages("whole entities", each, np.array(support))
+    bare_said, bare_due = ({s[1:] for s in spans} for spans in (said, due))
+    right = len(bare_said & bare_due)
+    yield from _three("entities whatever their type", right, len(bare_said), len(bare_due))
+
+
+def _spans(labels: Array, words: Sequence[str]) -> Spans:
+    """Entities of IOB labels, all sentences as one."""
+    found: Spans = []
+    kind, first = "", 0
+    for place, label in enumerate([*(words[i] for i in labels), OUTSIDE]):
+        prefix, name = (label[:2], label[2:]) if label[:2] in ("B-", "I-") else ("", "")
+        begins = prefix == "B-" or (prefix == "I-" and name != kind)
+        if kind and (begins or not prefix):
+            found.append((kind, first, place))
+            kind = ""
+        if begins:
+            kind, first = name, place
+    return found
+
+
+def _scores(right: int, said: int, due: int) -> tuple[float, float, float]:
+    precision, recall = right / said if said else 0.0, right / due if due else 0.0
+    return precision, recall, 2.0 * right / (said + due) if said + due else 0.0
+
+
+def _three(what: str, right: int, said: int, due: int) -> Iterator[Hypothesis]:
+    names = ("precision", "recall", "F1")
+    for name, value in zip(names, _scores(right, said, due), strict=True):
+        yield f"it is the {name} of {what}", np.array(value)
+
+
+def _averages(
+    what: str, each: Sequence[tuple[float, float, float]], support: Array
+) -> Iterator[Hypothesis]:
+    if not each:
+        return
+    table = np.array(each)
+    for name, column in zip(("precision", "recall", "F1"), table.T, strict=True):
+        yield (
+            f"it is the macro average, over types, of the {name} of {what}",
+            np.array(column.mean()),
+        )
+        weighted = np.array((column * support).sum() / support.sum())
+        yield f"it is the average of the {name} of {what}, weighted by support", weighted
+
+
+def agreeing(candidate: Mapping[str, Array], reference: Mapping[str, Array]) -> list[str]:
+    """The arrays (N, ...) that are alike on both sides, to 1e-12."""
+    return [
+        name
+        for name, array in reference.items()
+        if array.ndim
+        and name in candidate
+        and candidate[name].shape == array.shape
+        and np.allclose(candidate[name], array, rtol=1e-12, atol=1e-12)
+    ]

@@ -1,0 +1,60 @@
+"""Mistakes between modules: which outputs are summed, and which positions are taken."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from modelparity.diagnose import Hypothesis
+
+Array = np.ndarray[Any, Any]
+
+
+def hypotheses(
+    candidate: Array, reference: Array, known: Mapping[str, Array], mask: Array | None = None
+) -> Iterator[Hypothesis]:
+    """What a module would be fed with another wiring.
+
+    known  outputs of modules by their names, all of the reference's same forward pass. Those of
+    one axis more may have been indexed at another position, or averaged. mask  (B, T), zero at
+    padding.
+    """
+    for name, output in known.items():
+        if output.shape == reference.shape:
+            yield f"{name} is missing from the sum", reference - output
+            yield f"{name} is added once more", reference + output
+            yield f"it is the output of {name}", output
+        elif output.ndim == reference.ndim + 1 and output.dtype == reference.dtype:
+            yield from _positions(name, output, reference, mask)
+    if reference.size == 1:  # any share would explain it
+        return
+    gap = candidate - reference
+    for name, output in known.items():
+        if output.shape == reference.shape and (power := float(np.vdot(output, output))):
+            share = float(np.vdot(gap, output)) / power
+            if share not in (0.0, 1.0, -1.0):
+                text = f"{name} counts {1.0 + share:.6g} times in the sum"
+                yield text, reference + share * output
+
+
+def _positions(
+    name: str, output: Array, reference: Array, mask: Array | None
+) -> Iterator[Hypothesis]:
+    for axis in range(1, output.ndim):
+        if output.shape[:axis] + output.shape[axis + 1 :] != reference.shape:
+            continue
+        count = output.shape[axis]
+        for index in dict.fromkeys((count - 1, *range(min(count, 8)))):
+            label = "the last position" if index == count - 1 else f"position {index}"
+            yield f"{label} of {name} is taken", np.take(output, index, axis)
+        yield f"the mean over all positions of {name}, padding too, is taken", output.mean(axis)
+        yield f"the sum over all positions of {name} is taken", output.sum(axis)
+        yield f"the largest over positions of {name} is taken", output.max(axis)
+        if mask is not None and axis == 1 and mask.shape == output.shape[:2]:
+            active = mask.astype(bool).reshape(*mask.shape, *(1,) * (output.ndim - 2))
+            total = np.where(active, output, 0.0).sum(1)
+            yield (
+                f"the mean over the positions of {name} that are not padding",
+                total / active.sum(1),
+            )
+            yield f"the sum over the positions of {name} that are not padding", total

@@ -1,0 +1,53 @@
+"""Rules of judgement: measured distances and tolerances -> findings -> a verdict.
+
+Every rule accepts what is within and never rejects what is beyond, so that a NaN cannot pass.
+"""
+
+from modelparity.judge.arrays import (
+    AT_PADDING,
+    FLOAT64,
+    GROUP_FLOOR,
+    NOISE_FACTOR,
+    ULP32,
+    UPDATES,
+    exact,
+    float64,
+    group_rounding,
+    group_scale,
+    noise,
+    split_by_mask,
+)
+from modelparity.judge.curves import (
+    ENVELOPE_FACTOR,
+    HORIZON,
+    POINT,
+    envelope,
+    schedule,
+    trajectory,
+)
+from modelparity.judge.verdict import conclude, facts, inconclusive, missing
+
+__all__ = [
+    "AT_PADDING",
+    "ENVELOPE_FACTOR",
+    "FLOAT64",
+    "GROUP_FLOOR",
+    "HORIZON",
+    "NOISE_FACTOR",
+    "POINT",
+    "ULP32",
+    "UPDATES",
+    "conclude",
+    "envelope",
+    "exact",
+    "facts",
+    "float64",
+    "group_rounding",
+    "group_scale",
+    "inconclusive",
+    "missing",
+    "noise",
+    "schedule",
+    "split_by_mask",
+    "trajectory",
+]

@@ -1,0 +1,47 @@
+"""How far the reference moves from itself: step 10's float32 runs from nudged weights.
+
+The candidate is given nothing of it, so that both can be recorded at the same time.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from modelparity import judge
+from modelparity.masks import nudged
+from modelparity.steps.recorder import Batch, Recorder
+from modelparity.steps.updates import Training, train
+
+NAME = "envelope"
+OF = "training"  # the step whose weights, batches and losses it starts from
+RUNS = 4
+
+
+def record(recorder: Recorder) -> None:
+    """Float32 runs from weights moved by one ulp, each as far as the horizon of those before."""
+    weights, batches = recorder.initial_weights(), recorder.given_batches(OF, "batch")
+    free = recorder.given_recording(OF).array("float32/training/loss")
+    count = len(batches)
+    for run in range(RUNS):
+        moved = {n: nudged(a, ("nudge", run, n)) for n, a in weights.items()}
+        model = recorder.build(recorder.settings, moved, "float32", training=True)
+        curve: list[float] = []
+        how = Training("float32", f"nudged run {run + 1}")
+        for loss in losses(recorder, model, batches, count, how):
+            curve.append(loss)
+            expected = free[len(curve) - 1]
+            if not abs(loss - expected) <= judge.HORIZON * abs(expected):
+                break
+        count = min(count, len(curve))
+        recorder.writer.add(str(run), np.array(curve))
+
+
+def losses(
+    recorder: Recorder, model: Any, batches: list[Batch], count: int, how: Training
+) -> Iterator[float]:
+    """The losses of a training on the first `count` batches, dropout by shared masks."""
+    how = replace(how, dropout=True, total=len(batches))
+    for update in train(recorder, model, recorder.settings, batches[:count], how):
+        yield update.loss

@@ -1,0 +1,100 @@
+"""Words for the numbers in batches, where the sides say them: to compare, and to show places."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from modelparity.diagnose import Hint
+from modelparity.diagnose.batches import Rows
+from modelparity.model import Finding, Outcome
+from modelparity.recording import Recording
+from modelparity.steps.evidence import Evidence
+from modelparity.steps.recorder import Recorder
+
+START = "vocabulary/"
+BETWEEN = "\0"
+SHOWN = 3
+
+
+def record_vocabularies(recorder: Recorder) -> None:
+    """Record each field's words, in the order of their numbers, as UTF-8."""
+    if "vocabularies" not in recorder.functions:
+        return
+    for field, words in recorder.call("vocabularies", recorder.settings).items():
+        text = BETWEEN.join(words).encode("utf-8", "replace")
+        recorder.writer.add(f"{START}{field}", np.frombuffer(text, np.uint8))
+
+
+def vocabularies(model: Recording) -> dict[str, list[str]]:
+    """field -> its words, from the recording of a side's model."""
+    found = {}
+    for field in model.below(START):
+        text = model.array(START + field).tobytes().decode("utf-8", "replace")
+        found[field] = text.split(BETWEEN)
+    return found
+
+
+def judge_vocabularies(evidence: Evidence) -> list[Finding]:
+    """Every word equal, in every field for which both sides give words."""
+    ours = vocabularies(evidence.reference_model)
+    theirs = vocabularies(evidence.candidate_model)
+    return [_judge(field, theirs[field], ours[field]) for field in ours if field in theirs]
+
+
+def _judge(field: str, candidate: list[str], reference: list[str]) -> Finding:
+    name = f"vocabulary of {field}"
+    wrong = [i for i, (c, r) in enumerate(zip(candidate, reference, strict=False)) if c != r]
+    if candidate == reference:
+        return Finding(name, "exact", Outcome.ALIGNED)
+    listed = [f"{i} is {candidate[i]!r}, not {reference[i]!r}" for i in wrong[:SHOWN]]
+    count = f"{len(wrong)} of {len(reference)} words differ" if wrong else "the words agree"
+    if len(candidate) != len(reference):
+        listed.append(f"the candidate has {len(candidate)}, the reference {len(reference)}")
+    message = f"{count}: {'; '.join(listed)}"
+    return Finding(name, "exact", Outcome.DIVERGED, message, ratio=np.inf)
+
+
+def with_words(finding: Finding, evidence: Evidence) -> Finding:
+    """The finding about a field (`.../FIELD`), with the words of the first place that differs."""
+    field = finding.name.rpartition("/")[2]
+    if finding.compared is None:
+        return finding
+    candidate, reference = finding.compared
+    place = tuple(map(int, np.argwhere(candidate != reference)[0]))
+    values = (candidate[place], reference[place])
+    said = []
+    for model, value in zip(
+        (evidence.candidate_model, evidence.reference_model), values, strict=True
+    ):
+        words = vocabularies(model).get(field, [])
+        said.append(f"{words[value]!r}" if 0 <= value < len(words) else str(value))
+    where = ", ".join(f"{n} {i}" for n, i in zip(("row", "position"), place, strict=False))
+    text = f"first at {where}: {said[0]} against {said[1]}"
+    return replace(finding, message=f"{finding.message.partition(';')[0]}; {text}")
+
+
+def why_words(evidence: Evidence, candidate: Rows, reference: Rows) -> Iterator[Hint]:
+    """The words of which the candidate has more, and those of which it has fewer, most first."""
+    for field, words in vocabularies(evidence.candidate_model).items():
+        if field not in candidate.fields or field not in reference.fields:
+            continue
+        theirs, ours = (
+            Counter(np.concatenate(side.fields[field]).tolist()) for side in (candidate, reference)
+        )
+        listed = []
+        for what, more in (("more", theirs - ours), ("fewer", ours - theirs)):
+            shown = [(w, n) for w, n in more.most_common(SHOWN) if 0 <= w < len(words)]
+            said = ", ".join(f"{words[w]!r} by {n}" for w, n in shown)
+            listed += [f"{what} of {said}"] if said else []
+        if listed:
+            yield Hint(f"{field} holds {'; '.join(listed)}")
+            unknown = [
+                w for w in theirs - ours if 0 <= w < len(words) and "unk" in words[w].lower()
+            ]
+            if unknown and field.startswith("input"):
+                text = (
+                    "more words are unknown: looked up with another letter case, accents or pieces"
+                )
+                yield Hint(text)

@@ -1,0 +1,174 @@
+"""What would explain a finding of step 1, from what the reference recorded around it."""
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+from itertools import chain
+from typing import Any
+
+import numpy as np
+
+from modelparity import judge
+from modelparity.diagnose import (
+    Hint,
+    Hypothesis,
+    arrays,
+    attention,
+    closing,
+    layers,
+    losses,
+    wiring,
+)
+from modelparity.model import Finding
+from modelparity.steps.evidence import Evidence
+
+Array = np.ndarray[Any, Any]
+
+NEAR = 30  # outputs before a place that may have been wired to it
+
+
+def why(evidence: Evidence, finding: Finding) -> Iterator[Hint]:
+    """Hints for a module, for the glue before one, for a setting, or for a loss."""
+    if finding.source:
+        yield from _forced(evidence, finding)
+    elif finding.compared is None:
+        yield from _setting(evidence, finding)
+    elif finding.compared[1].size == 1:
+        yield from _loss(evidence, finding)
+
+
+def _forced(evidence: Evidence, finding: Finding) -> Iterator[Hint]:
+    """The candidate was given the reference's inputs, and made something else of them."""
+    run, rest = _parts(evidence, finding.source)
+    module, _, place = rest.partition("#")
+    name = evidence.module_names().get(module, module)
+    faced = f"float64/{run}/{name}#{place}"
+    is_input = ".input." in place
+    ours = evidence.reference
+    whole = ours.array(f"leaf/{faced}" if is_input else faced)
+    candidate = evidence.candidate.array(finding.source)
+    if candidate.shape != whole.shape or whole.dtype.kind != "f":
+        return
+    mask = evidence.batch_mask(run)
+    view = partial(_part, mask, finding.name.endswith(judge.AT_PADDING))
+    tried: list[Iterator[Hypothesis]] = []
+    fed = f"leaf/float64/{run}/{name}#{place.partition('.')[0]}.input.0"
+    if not is_input and fed in ours:
+        parameters, eps = _parameters(evidence, name), _eps(evidence, name)
+        tried.append(layers.hypotheses(ours.array(fed), whole, parameters, eps))
+    before = _before(evidence, run, name)
+    qkv = _qkv(before, whole)
+    if qkv and mask is not None and (is_input or fed not in ours):
+        tried.append(attention.hypotheses(qkv, whole, mask))
+    if is_input:
+        tried.append(wiring.hypotheses(candidate, whole, before, mask))
+    found = ((text, view(predicted)) for text, predicted in chain(*tried))
+    yield from closing(view(candidate), view(whole), found)
+
+
+def _parts(evidence: Evidence, array: str) -> tuple[str, str]:
+    """(the run, what was recorded in it) of an array's name."""
+    rest = array.partition("/")[2]
+    runs: list[str] = evidence.reference.facts["runs"]
+    run = next(run for run in runs if rest.startswith(f"{run}/"))
+    return run, rest[len(run) + 1 :]
+
+
+def _part(mask: Array | None, padding: bool, array: Array) -> Array:
+    parts = dict(judge.split_by_mask(array, mask))
+    return parts[judge.AT_PADDING if padding else ""]
+
+
+def _parameters(evidence: Evidence, module: str) -> Mapping[str, Array]:
+    model, start = evidence.reference_model, f"parameter/{module}."
+    return {n: model.array(start + n).astype(np.float64) for n in model.below(start)}
+
+
+def _eps(evidence: Evidence, module: str) -> tuple[float, ...]:
+    """The values of eps that the sides say they have."""
+    sides = (evidence.reference_model, evidence.candidate_model)
+    found = (side.facts.get("configuration", {}).get(module, {}).get("eps") for side in sides)
+    return tuple(float(value) for value in found if value is not None)
+
+
+def _before(evidence: Evidence, run: str, module: str) -> dict[str, Array]:
+    """The outputs that the reference had made when this module ran, the last first."""
+    start, ours = f"float64/{run}/", evidence.reference
+    names = [name for name in ours.below(start) if "#" in name]
+    runs = [name.partition("#")[0] for name in names]
+    inside = [i for i, name in enumerate(runs) if name == module or name.startswith(f"{module}.")]
+    own = [i for i in inside if runs[i] == module]
+    until = (own or [len(names)])[0]
+    found: dict[str, Array] = {}
+    for name in reversed(names[max(0, until - NEAR) : until]):
+        array = ours.array(start + name)
+        if array.dtype.kind == "f":
+            found[name.removesuffix(".output.0").removesuffix("#0")] = array
+    return found
+
+
+def _qkv(before: Mapping[str, Array], out: Array) -> tuple[Array, Array, Array] | None:
+    """The last three outputs of this shape, or the last that holds three of them."""
+    if out.ndim != 3:
+        return None
+    like = [array for array in before.values() if array.shape == out.shape][:3]
+    joint = (*out.shape[:2], 3 * out.shape[2])
+    fused = next((array for array in before.values() if array.shape == joint), None)
+    if fused is not None:
+        query, key, value = np.split(fused, 3, axis=-1)
+        return query, key, value
+    return (like[2], like[1], like[0]) if len(like) == 3 else None
+
+
+def _setting(evidence: Evidence, finding: Finding) -> Iterator[Hint]:
+    """A setting that differs: what it alone does to the module's output, where that shows."""
+    module, _, setting = finding.name.rpartition(".")
+    name = evidence.module_names().get(module, module)
+    for source in evidence.candidate.names:
+        if setting == "eps" and source.startswith("forced/") and f"/{module}#" in source:
+            run, place = _parts(evidence, source)[0], source.partition("#")[2]
+            fed, faced = f"leaf/float64/{run}/{name}#0.input.0", f"float64/{run}/{name}#{place}"
+            if place != "0.output.0" or fed not in evidence.reference:
+                continue
+            whole, parameters = evidence.reference.array(faced), _parameters(evidence, name)
+            tried = layers.hypotheses(
+                evidence.reference.array(fed), whole, parameters, _eps(evidence, module)
+            )
+            yield from closing(evidence.candidate.array(source), whole, tried)
+            return
+
+
+def _loss(evidence: Evidence, finding: Finding) -> Iterator[Hint]:
+    """A single number: another reduction, or a share that counts of things make."""
+    assert finding.compared is not None
+    candidate, reference = finding.compared
+    run, _ = _parts(evidence, finding.name)
+    ours, start = evidence.reference, f"float64/{run}/"
+    outputs = {n: ours.array(start + n) for n in ours.below(start) if "#" not in n}
+    prefix, _, number = run.rpartition("/")
+    given = f"given/{prefix + '/' if prefix else ''}batch/{number}/"
+    batch = {n: ours.array(given + n) for n in ours.below(given)}
+    labels = {n: a for n, a in batch.items() if a.dtype.kind in "iu"}
+    mask = evidence.batch_mask(run)
+    logits = {n: a for n, a in outputs.items() if a.dtype.kind == "f"}
+    yield from closing(candidate, reference, losses.hypotheses(reference, logits, labels, mask))
+    single = {n: a for n, a in logits.items() if a.size == 1 and not finding.name.endswith(n)}
+    yield from closing(candidate, reference, wiring.hypotheses(candidate, reference, single))
+    yield from arrays.explain(candidate=candidate, reference=reference, counts=_counts(batch, mask))
+
+
+def _counts(batch: Mapping[str, Array], mask: Array | None) -> dict[str, float]:
+    """What a batch has numbers of."""
+    counts: dict[str, float] = {}
+    for array in batch.values():
+        if array.ndim:
+            counts.setdefault("sentences", float(len(array)))
+        if array.ndim > 1:
+            counts.setdefault("positions", float(array.shape[0] * array.shape[1]))
+    if mask is not None:
+        counts["positions that are not padding"] = float(np.count_nonzero(mask))
+    for field, array in batch.items():
+        if array.dtype.kind in "iu" and (array < 0).any():
+            counts[f"labels of {field}"] = float(np.count_nonzero(array >= 0))
+        elif array.dtype.kind in "iu":
+            counts[f"nonzero {field}"] = float(np.count_nonzero(array))
+    return counts

@@ -1,0 +1,1 @@
+"""Ports of other architectures than the case that the ladder was made for."""
