@@ -13,7 +13,7 @@ from typing import Any
 
 from modelparity import Fault
 from modelparity.cases import load_case, load_faults
-from modelparity.record import FUNCTIONS
+from modelparity.sides import FUNCTIONS
 
 NAME = "fault_pairs:CASE"
 OF = "MODELPARITY_PAIRS_OF"

@@ -122,12 +122,15 @@ def _why(evidence: Evidence, finding: Finding) -> Iterator[Hint]:
 
 
 def _other_kind(name: str, names: set[str], evidence: Evidence) -> list[Finding]:
+    held = _held(name, "reference")
+    if held:
+        return held
     kind, _, parameter = name.partition("/")
     other = "constant" if kind == "drawn" else "drawn"
     if f"{other}/{parameter}" in names:
         message = f"is {other} on the candidate and {kind} on the reference"
         return [Finding(name, "distribution", Outcome.DIVERGED, message, ratio=np.inf)]
-    return _held(name, "reference") or evidence.missing(name, "candidate", "parameter")
+    return evidence.missing(name, "candidate", "parameter")
 
 
 def _held(name: str, side: str) -> list[Finding]:
