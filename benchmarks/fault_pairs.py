@@ -11,6 +11,7 @@ from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
+from jointbert.faults.planting import composed
 from modelparity import Fault
 from modelparity.cases import load_case, load_faults
 from modelparity.sides import FUNCTIONS
@@ -40,14 +41,9 @@ def fit(first: Fault, second: Fault) -> bool:
 
 def joined(first: Fault, second: Fault) -> Fault:
     """Both at once; its step is the earlier one's."""
-
-    def override(functions: Functions) -> Functions:
-        changed = first.override(functions)
-        return {**changed, **second.override({**functions, **changed})}
-
     early = min(first, second, key=lambda fault: fault.step)
     name, cause = f"{first.name}+{second.name}", f"{first.cause}; {second.cause}"
-    return Fault(name, early.step, early.site, cause, override)
+    return Fault(name, early.step, early.site, cause, composed(first.override, second.override))
 
 
 def drawn(faults: Sequence[Fault], count: int, seed: int) -> list[tuple[Fault, Fault]]:

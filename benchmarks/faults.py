@@ -19,7 +19,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -59,7 +59,7 @@ class Bench:
         """Record a side, unless it is there."""
         order = SideOrder(self.case, role, out, ALL_STEPS, given=given)
         if not out.exists():
-            record_side(SideOrder(**{**vars(order), **more}), _quiet)  # type: ignore[arg-type]
+            record_side(replace(order, **more), _quiet)
         return out
 
     def each(self, work: Callable[[T], Row], items: Iterable[T]) -> list[Row]:

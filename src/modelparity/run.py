@@ -52,7 +52,7 @@ class SideOrder:
 
 def look(order: SideOrder) -> None:
     """Find out whether the side can be loaded in its interpreter; errors as of `record_side`."""
-    _hear(order, [*order.command(), "--look"], lambda text, done, total: None, lambda: None, [])
+    _hear(order, [*order.command(), "--look"], lambda text, done, total: None)
 
 
 def record_both(reference: SideOrder, candidate: SideOrder, progress: Progress) -> None:
@@ -92,20 +92,21 @@ def record_side(
     partial = unfinished(order.out)
     with leaving_nothing(partial):
         command = [*order.command(), "--partial", str(partial)]
-        _hear(order, command, progress, ready, [] if running is None else running)
+        _hear(order, command, progress, ready, running)
 
 
 def _hear(
     order: SideOrder,
     command: list[str],
     progress: Progress,
-    ready: Callable[[], None],
-    running: list[subprocess.Popen[str]],
+    ready: Callable[[], None] = lambda: None,
+    running: list[subprocess.Popen[str]] | None = None,
 ) -> None:
     """Run a recorder and pass on what it says; raise what it, or its end, says of a failure."""
     error, doing, finished = "", "", False
     with _process(command) as (process, noise):
-        running.append(process)
+        if running is not None:
+            running.append(process)
         for line in process.stdout or ():
             message = _message(line)
             error = str(message.get("error", error))

@@ -1,18 +1,6 @@
-"""How a bug is planted in a side: one of its functions is replaced by another."""
+"""How a bug is planted in a side, beyond what jointbert's faults use too."""
 
-
-def built(change):
-    """Every model, changed in place once it is built."""
-
-    def override(functions):
-        def build_model(settings):
-            model = functions["build_model"](settings)
-            change(model)
-            return model
-
-        return {"build_model": build_model}
-
-    return override
+from jointbert.faults.planting import built
 
 
 def of_class(kind):
@@ -22,12 +10,3 @@ def of_class(kind):
         model.__class__ = kind
 
     return built(change)
-
-
-def around(name, wrapped):
-    """`wrapped(function, *arguments)` in place of the side's function `name`."""
-
-    def override(functions):
-        return {name: lambda *arguments: wrapped(functions[name], *arguments)}
-
-    return override

@@ -7,9 +7,10 @@ from paddle.nn import functional
 from paddle.optimizer import Momentum
 from paddle.regularizer import L2Decay
 
+from jointbert.faults.planting import built, running
 from modelparity import Fault
 from ports import convnet_paddle, gpt_paddle
-from ports.planting import around, built, of_class
+from ports.planting import of_class
 
 # The convolutional net
 
@@ -232,13 +233,13 @@ CONVNETS = (
     Fault("padding", 1, "stem.padding_mode", "edges repeated", built(_replicated)),
     Fault("padding-hidden", 1, "stem:", "edges repeated", built(_hidden_replication)),
     Fault("channels-last", 1, "glue before drop", "flattened by NHWC", of_class(_ChannelsLast)),
-    Fault("bgr", 2, "dev/0/image", "blue first", around("evaluation_batches", _blue_first)),
-    Fault("mode", 3, "dev/", "training mode", around("evaluate", _evaluates_in_training)),
-    Fault("nesterov", 4, "nesterov", "Nesterov's", around("build_optimizer", _nesterov)),
-    Fault("late", 5, "rate/", "an update late", around("build_optimizer", _late)),
+    Fault("bgr", 2, "dev/0/image", "blue first", running("evaluation_batches", _blue_first)),
+    Fault("mode", 3, "dev/", "training mode", running("evaluate", _evaluates_in_training)),
+    Fault("nesterov", 4, "nesterov", "Nesterov's", running("build_optimizer", _nesterov)),
+    Fault("late", 5, "rate/", "an update late", running("build_optimizer", _late)),
     Fault("norms-kept", 6, "norm1.weight", "norms do not decay", built(_norms_kept)),
     Fault("cut", 7, "norm1.bias", "no gradient to the stem", of_class(_CutResidual)),
-    Fault("epochs", 8, "epoch.1/0/", "all alike", around("training_batches", _same_epoch)),
+    Fault("epochs", 8, "epoch.1/0/", "all alike", running("training_batches", _same_epoch)),
     Fault("normal", 9, "drawn/stem.weight", "Paddle's initialiser", built(_normal)),
     Fault("bn-momentum-hidden", 10, "norm2.running_mean", "0.1", built(_hidden_momentum)),
     Fault("bn-biased", 10, "norm1.running_var", "biased variance", built(_biased)),
@@ -255,11 +256,11 @@ GPTS = (
     Fault("rms-eps-hidden", 1, "first.norm1:", "eps 1e-6", built(_hidden_rms_eps)),
     Fault("positions", 1, "glue before positions", "counted from 1", built(_from_one)),
     Fault("once", 1, "glue before norm", "the block runs once", of_class(_RunsOnce)),
-    Fault("mean", 1, "loss:", "divided by padding too", around("forward", _paddles_mean)),
-    Fault("unshifted", 2, "dev/0/labels", "no shift", around("evaluation_batches", _unshifted)),
-    Fault("beta2", 4, "beta2", "0.999", around("build_optimizer", _beta)),
-    Fault("warm-up", 5, "warmup=3/rate/", "longer", around("build_optimizer", _longer_warmup)),
-    Fault("clip-each", 6, "clip/above", "clipped by tensor", around("update", _clip_each)),
+    Fault("mean", 1, "loss:", "divided by padding too", running("forward", _paddles_mean)),
+    Fault("unshifted", 2, "dev/0/labels", "no shift", running("evaluation_batches", _unshifted)),
+    Fault("beta2", 4, "beta2", "0.999", running("build_optimizer", _beta)),
+    Fault("warm-up", 5, "warmup=3/rate/", "longer", running("build_optimizer", _longer_warmup)),
+    Fault("clip-each", 6, "clip/above", "clipped by tensor", running("update", _clip_each)),
     Fault("dropout", 6, "first.drop", "twice the rate", built(_twice_the_rate)),
     Fault("detached", 7, "tokens.weight", "head untrained", of_class(_HeadUntrained)),
     Fault("shallow", 9, "drawn/first.proj.weight", "unscaled", built(_shallow)),

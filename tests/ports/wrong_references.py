@@ -3,9 +3,10 @@
 import torch
 from torch.nn import functional
 
+from jointbert.faults.planting import built
 from modelparity import Fault
 from ports import convnet_torch, gpt_torch
-from ports.planting import built, of_class
+from ports.planting import of_class
 
 
 def _eps(model):

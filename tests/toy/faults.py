@@ -7,22 +7,9 @@ from itertools import islice
 
 import numpy as np
 
+from jointbert.faults.planting import built, running
 from modelparity import Fault
 from toy.candidate import Dense, Optimizer, Rates
-
-
-def _built(change):
-    """Every model, changed in place once it is built."""
-
-    def override(functions):
-        def build_model(settings):
-            model = functions["build_model"](settings)
-            change(model)
-            return model
-
-        return {"build_model": build_model}
-
-    return override
 
 
 def _optimized(change):
@@ -35,15 +22,6 @@ def _optimized(change):
             return optimizer, schedule
 
         return {"build_optimizer": build_optimizer}
-
-    return override
-
-
-def _around(name, wrapped):
-    """`wrapped(function, *arguments)` in place of the candidate's function `name`."""
-
-    def override(functions):
-        return {name: lambda *arguments: wrapped(functions[name], *arguments)}
 
     return override
 
@@ -264,35 +242,35 @@ def _twice_clipped(update, model, optimizer, schedule, settings):
 
 
 FAULTS = (
-    Fault("norm-eps", 1, "norm.eps", "another eps in the norm", _built(_norm_eps)),
+    Fault("norm-eps", 1, "norm.eps", "another eps in the norm", built(_norm_eps)),
     Fault(
         "unmasked-mean",
         1,
         "glue before norm",
         "the mean runs over padding",
-        _around("forward", _unmasked_mean),
+        running("forward", _unmasked_mean),
     ),
-    Fault("transposed", 1, "mixer", "a square kernel is transposed", _built(_transposed)),
+    Fault("transposed", 1, "mixer", "a square kernel is transposed", built(_transposed)),
     Fault(
         "loss-of-one",
         1,
         "loss",
         "the loss is that of the first example",
-        _around("forward", _first_example_only),
+        running("forward", _first_example_only),
     ),
     Fault(
         "last-batch-missing",
         2,
         "dev/2/",
         "partial batches are dropped",
-        _around("evaluation_batches", _complete_batches),
+        running("evaluation_batches", _complete_batches),
     ),
     Fault(
         "truncated-early",
         2,
         "dev/0/ids",
         "sequences lose their last token",
-        _around("evaluation_batches", _one_token_less),
+        running("evaluation_batches", _one_token_less),
     ),
     Fault("mean-of-means", 3, "dev/loss", "the last batch weighs as the others", _mean_of_means),
     Fault(
@@ -300,7 +278,7 @@ FAULTS = (
         3,
         "dev/predictions",
         "predictions come in another order",
-        _around("evaluate", _other_order),
+        running("evaluate", _other_order),
     ),
     Fault("adam-eps", 4, "eps", "eps 1e-6", _optimized(_adam_eps)),
     Fault(
@@ -318,30 +296,30 @@ FAULTS = (
         "the warm-up starts at 1, not at 0",
         _optimized(_starts_at_one),
     ),
-    Fault("clip-each", 6, "clip/above", "clipped by tensor first", _around("update", _clip_each)),
+    Fault("clip-each", 6, "clip/above", "clipped by tensor first", running("update", _clip_each)),
     Fault("decay-all", 6, "bias", "biases and the norm decay", _optimized(_decay_everything)),
     Fault("decay-coupled", 6, "/zero/", "decay in the gradient", _optimized(_coupled)),
-    Fault("dropout-rate", 6, "drop", "twice the rate", _built(_twice_the_rate)),
-    Fault("detached", 7, "embedding.weight", "a residual is cut off", _built(_detached)),
-    Fault("frozen", 7, "embedding.weight", "the embedding gets no gradient", _built(_frozen)),
+    Fault("dropout-rate", 6, "drop", "twice the rate", built(_twice_the_rate)),
+    Fault("detached", 7, "embedding.weight", "a residual is cut off", built(_detached)),
+    Fault("frozen", 7, "embedding.weight", "the embedding gets no gradient", built(_frozen)),
     Fault(
-        "same-order", 8, "epoch.1/0/", "every epoch alike", _around("training_batches", _same_order)
+        "same-order", 8, "epoch.1/0/", "every epoch alike", running("training_batches", _same_order)
     ),
     Fault(
         "short-epoch",
         8,
         "epoch 0 batches",
         "an epoch lacks its last batch",
-        _around("training_batches", _last_batch_dropped),
+        running("training_batches", _last_batch_dropped),
     ),
-    Fault("wider", 9, "drawn/embedding.weight", "1.5 times the deviation", _built(_wider)),
-    Fault("biased", 9, "constant/left.bias", "biases start at 0.01", _built(_biased)),
+    Fault("wider", 9, "drawn/embedding.weight", "1.5 times the deviation", built(_wider)),
+    Fault("biased", 9, "constant/left.bias", "biases start at 0.01", built(_biased)),
     Fault(
         "undropped-gradient",
         10,
         "float64/training/loss",
         "gradients pass the dropout undropped",
-        _built(_undropped_gradient),
+        built(_undropped_gradient),
     ),
     Fault(
         "forgotten-moments",
@@ -355,7 +333,7 @@ FAULTS = (
         1,
         "forward",
         "the mask is read off the tokens",
-        _around("forward", _mask_from_ids),
+        running("forward", _mask_from_ids),
         equivalent="padding is the only token 0",
     ),
     Fault(
@@ -363,7 +341,7 @@ FAULTS = (
         6,
         "clip",
         "elements are clipped at 1e30 too",
-        _around("update", _twice_clipped),
+        running("update", _twice_clipped),
         equivalent="no gradient is that large",
     ),
 )

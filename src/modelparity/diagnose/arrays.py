@@ -201,10 +201,8 @@ def _renumbered(c: Array, r: Array) -> Iterator[Hypothesis]:
     becomes = c.reshape(-1)[first]
     moved = [f"{v:g} as {b:g}" for v, b in zip(values, becomes, strict=True) if v != b]
     several = f"{', '.join(moved[:3])}{' and others' if len(moved) > 3 else ''}"
-    if np.unique(becomes).size == values.size:
-        yield f"values are renumbered: {several}", becomes[places].reshape(r.shape)
-    else:
-        yield f"values fall together: {several}", becomes[places].reshape(r.shape)
+    what = "are renumbered" if np.unique(becomes).size == values.size else "fall together"
+    yield f"values {what}: {several}", becomes[places].reshape(r.shape)
 
 
 def _narrowed(c: Array, r: Array) -> Iterator[Hypothesis]:

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
@@ -22,7 +23,7 @@ class Rows:
     fields: dict[str, list[Array]]
     sizes: tuple[int, ...]  # rows of each batch
 
-    @property
+    @cached_property
     def keys(self) -> list[tuple[bytes, ...]]:
         """One key a row, equal where all fields are."""
         columns = [[row.tobytes() for row in rows] for rows in self.fields.values()]
@@ -78,21 +79,16 @@ def _sizes(found: Rows) -> str:
 
 
 def _reordered(candidate: Rows, reference: Rows) -> Iterator[Hint]:
-    theirs, ours = candidate.keys, reference.keys
-    text = f"the same {len(ours)} rows in another order"
-    if theirs == ours[::-1]:
-        text = f"the same {len(ours)} rows in reverse order"
-    else:
-        ends, starts = np.cumsum(reference.sizes), np.cumsum((0, *reference.sizes))
-        sets = [Counter(ours[a:b]) for a, b in zip(starts, ends, strict=False)]
-        if candidate.sizes == reference.sizes and all(
-            Counter(theirs[a:b]) == found for a, b, found in zip(starts, ends, sets, strict=False)
-        ):
-            text = "each batch holds the same rows in another order"
-        elif Counter(frozenset(s.items()) for s in _sets(candidate)) == Counter(
-            frozenset(s.items()) for s in _sets(reference)
-        ):
-            text = "the same batches in another order"
+    text = f"the same {len(reference.keys)} rows in another order"
+    theirs, ours = _sets(candidate), _sets(reference)
+    if candidate.keys == reference.keys[::-1]:
+        text = f"the same {len(reference.keys)} rows in reverse order"
+    elif theirs == ours:
+        text = "each batch holds the same rows in another order"
+    elif Counter(frozenset(s.items()) for s in theirs) == Counter(
+        frozenset(s.items()) for s in ours
+    ):
+        text = "the same batches in another order"
     yield Hint(text)
     for field, found in candidate.fields.items():
         lengths = [len(row) for row in found]
@@ -103,8 +99,7 @@ def _reordered(candidate: Rows, reference: Rows) -> Iterator[Hint]:
 
 def _sets(found: Rows) -> list[Counter[tuple[bytes, ...]]]:
     starts = np.cumsum((0, *found.sizes))
-    keys = found.keys
-    return [Counter(keys[a:b]) for a, b in pairwise(starts)]
+    return [Counter(found.keys[a:b]) for a, b in pairwise(starts)]
 
 
 def _counted(theirs: list[tuple[bytes, ...]], ours: list[tuple[bytes, ...]]) -> Iterator[Hint]:

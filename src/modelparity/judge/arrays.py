@@ -5,7 +5,15 @@ from collections.abc import Iterable
 import numpy as np
 
 from modelparity.diff import measure, rms
-from modelparity.judge.common import Array, measured, misshapen, nonfinite, ratio_of, unfit
+from modelparity.judge.common import (
+    Array,
+    distance,
+    measured,
+    misshapen,
+    nonfinite,
+    ratio_of,
+    unfit,
+)
 from modelparity.model import Finding, Tolerance
 
 FLOAT64 = Tolerance(1e-12, 1e-10, "clean ports reach 4e-15, the smallest fault leaves 9.8e-09")
@@ -39,12 +47,9 @@ def group_rounding(pairs: Iterable[tuple[Array, Array]], floor: float = 0.0) -> 
 
 def exact(name: str, *, candidate: Array, reference: Array) -> Finding:
     """Shape, dtype and every element equal."""
-    wrong = unfit(name, "exact", candidate, reference)
-    if wrong:
-        return wrong
-    diff = measure(candidate=candidate, reference=reference)
-    if diff.nonfinite:
-        return nonfinite(name, "exact", diff, candidate, reference)
+    diff = distance(name, "exact", candidate=candidate, reference=reference)
+    if isinstance(diff, Finding):
+        return diff
     ratio = np.inf if diff.unequal else 0.0
     limit = f"{diff.unequal} of {diff.elements} elements differ"
     pair = (candidate, reference)
@@ -60,12 +65,9 @@ def float64(
     floor: float = 0.0,
 ) -> Finding:
     """rms and peak of the difference within the tolerance; scales are at least `floor`."""
-    wrong = unfit(name, "float64", candidate, reference)
-    if wrong:
-        return wrong
-    diff = measure(candidate=candidate, reference=reference)
-    if diff.nonfinite:
-        return nonfinite(name, "float64", diff, candidate, reference)
+    diff = distance(name, "float64", candidate=candidate, reference=reference)
+    if isinstance(diff, Finding):
+        return diff
     rms_allowed = tolerance.rms * max(diff.reference_rms, floor)
     peak_allowed = tolerance.peak * max(diff.reference_peak, floor)
     ratio = max(ratio_of(diff.rms, rms_allowed), ratio_of(diff.max_abs, peak_allowed))

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from modelparity.diff import measure
 from modelparity.model import Diff, Finding, Outcome
 
 Array = np.ndarray[Any, Any]
@@ -31,6 +32,15 @@ def misshapen(name: str, rule: str, candidate: Array, reference: Array) -> Findi
     hints = (TRANSPOSED,) if candidate.shape == reference.shape[::-1] else ()
     message = f"shape {candidate.shape} against {reference.shape}"
     return Finding(name, rule, Outcome.DIVERGED, message, hints, np.inf)
+
+
+def distance(name: str, rule: str, *, candidate: Array, reference: Array) -> Diff | Finding:
+    """How far apart two arrays lie; the finding where that cannot be said."""
+    wrong = unfit(name, rule, candidate, reference)
+    if wrong:
+        return wrong
+    diff = measure(candidate=candidate, reference=reference)
+    return nonfinite(name, rule, diff, candidate, reference) if diff.nonfinite else diff
 
 
 def nonfinite(name: str, rule: str, diff: Diff, candidate: Array, reference: Array) -> Finding:

@@ -4,20 +4,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from modelparity.diff import measure
 from modelparity.judge.arrays import ULP32
-from modelparity.judge.common import Array, measured, nonfinite, ratio_of, unfit
+from modelparity.judge.common import Array, distance, measured, ratio_of
 from modelparity.model import Finding
 
 
 def schedule(name: str, *, candidate: Array, reference: Array) -> Finding:
     """Every step of a schedule within one float64 ulp of the peak."""
-    wrong = unfit(name, "schedule", candidate, reference)
-    if wrong:
-        return wrong
-    diff = measure(candidate=candidate, reference=reference)
-    if diff.nonfinite:
-        return nonfinite(name, "schedule", diff, candidate, reference)
+    diff = distance(name, "schedule", candidate=candidate, reference=reference)
+    if isinstance(diff, Finding):
+        return diff
     allowed = float(np.spacing(diff.reference_peak))
     with np.errstate(over="ignore"):
         beyond = np.flatnonzero(~(np.abs(candidate - reference) <= allowed))
@@ -35,12 +31,9 @@ HORIZON = 1e-3  # of the loss: where nudged runs disagree by more, a curve shows
 
 def trajectory(name: str, *, candidate: Array, reference: Array, allowed: Array) -> Finding:
     """Every point of a curve within its allowance; names the first point outside."""
-    wrong = unfit(name, "trajectory", candidate, reference)
-    if wrong:
-        return wrong
-    diff = measure(candidate=candidate, reference=reference)
-    if diff.nonfinite:
-        return nonfinite(name, "trajectory", diff, candidate, reference)
+    diff = distance(name, "trajectory", candidate=candidate, reference=reference)
+    if isinstance(diff, Finding):
+        return diff
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         gap = np.abs(candidate - reference)
         outside = np.flatnonzero(~(gap <= allowed))

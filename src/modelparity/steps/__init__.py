@@ -5,6 +5,7 @@ from types import ModuleType
 
 from modelparity.steps import (
     backward,
+    envelope,
     evaluation_data,
     forward,
     initialisation,
@@ -41,4 +42,4 @@ LEANS_ON: dict[int, tuple[int, ...]] = {
 
 START = start
 # What steps have recorded by the reference alone, when all that the candidate needs is there.
-BESIDE: Mapping[int, ModuleType] = {training.NUMBER: training.BESIDE}
+BESIDE: Mapping[int, ModuleType] = {training.NUMBER: envelope}

@@ -86,8 +86,8 @@ def judge_step(evidence: Evidence) -> Verdict:
 
 def _in_backward_order(findings: list[Finding]) -> list[Finding]:
     """The last of the model first, and float64, which is exact, before float32."""
-    exact = [f for f in findings if f.name.startswith("float64/")]
-    return exact[::-1] + [f for f in findings[::-1] if f not in exact]
+    last_first = findings[::-1]
+    return sorted(last_first, key=lambda finding: not finding.name.startswith("float64/"))
 
 
 def _why(finding: Finding) -> Iterator[Hint]:
@@ -111,7 +111,7 @@ def _curves(evidence: Evidence) -> list[Finding]:
             findings += [judge.missing(n, "candidate") for n in absent]
             continue
         (c64, c32), (r64, r32) = map(theirs.array, full), map(ours.array, full)
-        if evidence.hard_float32():
+        if evidence.hard_float32:
             first = judge.noise(full[0], candidate=c64, reference=r32, truth=r64, softened=True)
         else:
             allowed = judge.POINT * np.abs(r64)

@@ -12,7 +12,13 @@ from modelparity.model import Finding, Outcome, Verdict
 from modelparity.recording import Recording
 from modelparity.steps.evidence import Evidence, elements
 from modelparity.steps.recorder import Recorder
-from modelparity.steps.vocabulary import judge_vocabularies, why_words, with_words
+from modelparity.steps.vocabulary import (
+    Vocabulary,
+    both_vocabularies,
+    judge_vocabularies,
+    why_words,
+    with_words,
+)
 
 NUMBER, NAME, TITLE = 2, "evaluation_data", "evaluation data"
 CLAIM = "every batch of every evaluation split, all fields, the last partial batch too"
@@ -42,7 +48,8 @@ def judge_data(evidence: Evidence, number: int, title: str, parts: Mapping[str, 
     parts  what must not be empty -> how the names of its arrays begin
     """
     ours, theirs = evidence.reference, evidence.candidate
-    known = set(theirs.names)
+    known, both = set(theirs.names), both_vocabularies(evidence)
+    vocabulary = judge_vocabularies(both)
     findings: list[Finding] = []
     means: dict[str, tuple[float | None, float | None]] = {}
     for name in ours.names:
@@ -50,10 +57,10 @@ def judge_data(evidence: Evidence, number: int, title: str, parts: Mapping[str, 
             findings.append(judge.missing(name, "candidate"))
             continue
         found = judge.exact(name, candidate=theirs.array(name), reference=ours.array(name))
-        findings.append(with_words(found, evidence))
+        findings.append(with_words(found, both))
         means[name.replace("/", "_")] = (found.diff.mean_abs if found.diff else None, None)
     findings += [judge.missing(n, "reference") for n in theirs.names if n not in set(ours.names)]
-    findings += judge_vocabularies(evidence)
+    findings += vocabulary
     findings += judge.facts("", candidate=theirs.facts, reference=ours.facts, what="split")
     findings += [
         judge.inconclusive(part, "there is nothing to compare in it")
@@ -69,23 +76,29 @@ def judge_data(evidence: Evidence, number: int, title: str, parts: Mapping[str, 
         blame=blame,
         coverage={**counts, "arrays": len(ours.names), "elements": elements(ours, ours.names)},
         means=means,
-        why=partial(_why, evidence, parts),
+        why=partial(_why, evidence, parts, [f for f in vocabulary if f.message], both[0]),
     )
 
 
-def _why(evidence: Evidence, parts: Mapping[str, str], finding: Finding) -> Iterator[Hint]:
+def _why(
+    evidence: Evidence,
+    parts: Mapping[str, str],
+    vocabulary: list[Finding],
+    words: Vocabulary,
+    finding: Finding,
+) -> Iterator[Hint]:
     """What happened to the rows of the part that a finding is about."""
     part = next((p for p in parts if finding.name.startswith((parts[p], f"{p} "))), None)
     if part is None:
         return
-    start, words = parts[part], judge_vocabularies(evidence)
+    start = parts[part]
     theirs, ours = (
         batches.rows(_batches(side, start)) for side in (evidence.candidate, evidence.reference)
     )
-    yield from (Hint(f"the {f.name} differs: {f.message}") for f in words if f.message)
+    yield from (Hint(f"the {f.name} differs: {f.message}") for f in vocabulary)
     if theirs and ours:
         yield from batches.explain(theirs, ours)
-        yield from why_words(evidence, theirs, ours)
+        yield from why_words(words, theirs, ours)
         for other in (p for p in parts.values() if p != start):
             again = batches.rows(_batches(evidence.candidate, other))
             if again and again.keys == theirs.keys:

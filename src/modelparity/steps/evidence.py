@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ class Evidence:
     mask: str = ""
     beside: Recording | None = None  # what the reference alone recorded for this step
 
+    @cached_property
     def module_names(self) -> dict[str, str]:
         """Candidate module -> reference module, for those that face each other."""
         theirs = self.candidate_model.facts.get("modules", {})
@@ -33,11 +35,12 @@ class Evidence:
         pairs = pair(ours, theirs, module_rules(self.rules)).pairs
         named = {p.candidate[0]: p.reference[0] for p in pairs}
         faced = set(named.values())
-        for module, other in module_pairs(self.pairs().pairs).items():
+        for module, other in module_pairs(self.pairs.pairs).items():
             if module in theirs and other in ours and module not in named and other not in faced:
                 named[module] = other
         return named
 
+    @cached_property
     def pairs(self) -> Pairing:
         """Which parameters face each other, and which nobody."""
         ours, theirs = self.reference_model, self.candidate_model
@@ -45,24 +48,24 @@ class Evidence:
 
     def settings(self) -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
         """(name, candidate's settings, reference's) of every module that faces another."""
-        names = self.module_names()
+        names = self.module_names
         ours = self.reference_model.facts.get("configuration", {})
         for name, values in self.candidate_model.facts.get("configuration", {}).items():
             reference = ours.get(names.get(name, name))
             if reference is not None:
                 yield name, values, reference
 
+    @cached_property
     def hard_float32(self) -> tuple[str, ...]:
         """Modules (reference's names) that compute in float32 inside a float64 run."""
-        names = self.module_names()
+        names = self.module_names
         ours = list(self.reference_model.facts.get("hard_float32", ()))
         theirs = [names.get(m, m) for m in self.candidate_model.facts.get("hard_float32", ())]
         return tuple(dict.fromkeys(ours + theirs))
 
     def alone(self) -> tuple[str, ...]:
         """The parameters of either side that face nobody."""
-        pairs = self.pairs()
-        return (*pairs.reference_only, *pairs.candidate_only)
+        return (*self.pairs.reference_only, *self.pairs.candidate_only)
 
     def why_unpaired(self, name: str) -> str:
         """The case's reason why a parameter faces nobody; "" where it faces one, or must.
@@ -86,7 +89,7 @@ class Evidence:
 
     def notes(self) -> tuple[str, ...]:
         """What weakens the float64 claim of this case."""
-        hard = self.hard_float32()
+        hard = self.hard_float32
         if not hard:
             return ()
         listed = ", ".join(hard[:3]) + (f" and {len(hard) - 3} more" if len(hard) > 3 else "")
@@ -119,7 +122,7 @@ def compare(evidence: Evidence, prefix: str, how: Comparison | None = None) -> l
     how = how or Comparison()
     ours, theirs = evidence.reference, evidence.candidate
     granted = _granted(ours, prefix, how)
-    hard = bool(evidence.hard_float32())
+    hard = bool(evidence.hard_float32)
     findings = []
     for dtype in ("float64", "float32"):
         start = f"{dtype}/{prefix}"

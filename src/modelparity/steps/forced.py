@@ -47,7 +47,7 @@ def record_forced(recorder: Recorder, model: Any, batch: Batch, run: str) -> Non
 def judge_forced(evidence: Evidence, run: str) -> list[Finding]:
     """Leaf modules fed the reference's inputs, and the glue between them, in float64."""
     ours, theirs, findings = evidence.reference, evidence.candidate, []
-    names, hard, known = evidence.module_names(), evidence.hard_float32(), set(ours.names)
+    names, hard, known = evidence.module_names, evidence.hard_float32, set(ours.names)
     mask = evidence.batch_mask(run)
     for name in theirs.below(f"forced/{run}/"):
         module, _, rest = name.partition("#")

@@ -106,7 +106,7 @@ def _runs(evidence: Evidence) -> list[str]:
 
 def _faced(evidence: Evidence, recording: Recording, start: str) -> Iterator[tuple[str, str, str]]:
     """(reference's array name, candidate's array name, module) below `start`, in order."""
-    names = {ours: theirs for theirs, ours in evidence.module_names().items()}
+    names = {ours: theirs for theirs, ours in evidence.module_names.items()}
     for name in recording.below(start):
         module, run, rest = name.partition("#")
         yield name, f"{names.get(module, module)}{run}{rest}", module
@@ -114,7 +114,7 @@ def _faced(evidence: Evidence, recording: Recording, start: str) -> Iterator[tup
 
 def _judge_free(evidence: Evidence, run: str) -> list[Finding]:
     ours, theirs, findings = evidence.reference, evidence.candidate, []
-    mask, hard = evidence.batch_mask(run), evidence.hard_float32()
+    mask, hard = evidence.batch_mask(run), evidence.hard_float32
     known, one_sided = set(theirs.names), _one_sided(evidence)
     rounding = judge.group_rounding(
         (ours.array(f"float32/{run}/{name}"), ours.array(f"float64/{run}/{name}"))
@@ -144,7 +144,7 @@ def _judge_free(evidence: Evidence, run: str) -> list[Finding]:
 
 
 def _one_sided(evidence: Evidence) -> set[str]:
-    names = evidence.module_names()
+    names = evidence.module_names
     ours = evidence.reference_model.facts.get("modules", {})
     theirs = evidence.candidate_model.facts.get("modules", {})
     return {m for m in ours if m not in names.values()} | {m for m in theirs if m not in names}
@@ -165,7 +165,7 @@ def _unpaired(evidence: Evidence) -> tuple[str, ...]:
 def _paired(evidence: Evidence) -> tuple[str, ...]:
     """What no rule and no equal name paired, and what did."""
     found: dict[str, list[str]] = {}
-    for p in evidence.pairs().pairs:
+    for p in evidence.pairs.pairs:
         if p.by in GUESSED:
             found.setdefault(p.by, []).append(f"{p.reference[0]} with {p.candidate[0]}")
     return tuple(

@@ -88,7 +88,7 @@ def _compare(evidence: Evidence, name: str) -> list[Finding]:
     ours, theirs = evidence.reference, evidence.candidate
     r64, c64 = ours.array(f"float64/{name}"), theirs.array(f"float64/{name}")
     r32, c32 = ours.array(f"float32/{name}"), theirs.array(f"float32/{name}")
-    soft = bool(evidence.hard_float32())
+    soft = bool(evidence.hard_float32)
     split = name.partition("/")[0]
     if r64.dtype.kind != "f":
         if soft:

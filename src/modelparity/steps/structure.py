@@ -13,7 +13,7 @@ def parameters(evidence: Evidence) -> list[Finding]:
     """Every parameter after transfer: names, shapes, dtypes, every element."""
     ours, theirs = evidence.reference_model, evidence.candidate_model
     left, right = ours.below("parameter/"), theirs.below("parameter/")
-    pairs = evidence.pairs()
+    pairs = evidence.pairs
     if not left and not right:
         return [judge.inconclusive("parameters", "neither model has any to compare")]
     findings: list[Finding] = []

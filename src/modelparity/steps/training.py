@@ -8,7 +8,6 @@ import numpy as np
 from modelparity import judge
 from modelparity.model import Finding, Outcome, Verdict
 from modelparity.recording import Recording
-from modelparity.steps import envelope as nudged
 from modelparity.steps.envelope import losses
 from modelparity.steps.evidence import UPDATED, Evidence, compare
 from modelparity.steps.recorder import Batch, Recorder
@@ -18,7 +17,6 @@ from modelparity.steps.why_updates import why_curve
 NUMBER, NAME, TITLE = 10, "training", "training"
 CLAIM = "losses of both sides trained alike, dropout by shared masks, and the scores they end with"
 
-BESIDE = nudged  # recorded by the reference alone, while the candidate records
 UPDATES = 50  # in float64, which decides
 
 GROSS = 0.25  # beyond the horizon a curve shows nothing: final scores may differ by this much
@@ -104,7 +102,7 @@ def _curves(evidence: Evidence, names: list[str], allowed: Array, horizon: int) 
         return [judge.inconclusive(names[1], "no nudged run shows how far float32 can be judged")]
     fits = c32.shape == r32.shape
     until = slice(0, horizon)
-    if evidence.hard_float32():
+    if evidence.hard_float32:
         decided = min(horizon, r64.size)
         first = judge.trajectory(
             names[0],
@@ -177,7 +175,7 @@ def _scores(evidence: Evidence) -> list[Finding]:
     for name in names:
         if name not in theirs:
             findings.append(judge.missing(name, "candidate"))
-        elif name.startswith("float64/") and not evidence.hard_float32():
+        elif name.startswith("float64/") and not evidence.hard_float32:
             findings.append(
                 judge.float64(
                     name,

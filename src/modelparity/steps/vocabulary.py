@@ -13,6 +13,9 @@ from modelparity.recording import Recording
 from modelparity.steps.evidence import Evidence
 from modelparity.steps.recorder import Recorder
 
+Vocabulary = dict[str, list[str]]  # field -> the word for each number
+Both = tuple[Vocabulary, Vocabulary]  # the candidate's, the reference's
+
 START = "vocabulary/"
 BETWEEN = "\0"
 SHOWN = 3
@@ -27,7 +30,7 @@ def record_vocabularies(recorder: Recorder) -> None:
         recorder.writer.add(f"{START}{field}", np.frombuffer(text, np.uint8))
 
 
-def vocabularies(model: Recording) -> dict[str, list[str]]:
+def vocabularies(model: Recording) -> Vocabulary:
     """field -> its words, from the recording of a side's model."""
     found = {}
     for field in model.below(START):
@@ -36,10 +39,14 @@ def vocabularies(model: Recording) -> dict[str, list[str]]:
     return found
 
 
-def judge_vocabularies(evidence: Evidence) -> list[Finding]:
+def both_vocabularies(evidence: Evidence) -> Both:
+    """The candidate's and the reference's."""
+    return vocabularies(evidence.candidate_model), vocabularies(evidence.reference_model)
+
+
+def judge_vocabularies(both: Both) -> list[Finding]:
     """Every word equal, in every field for which both sides give words."""
-    ours = vocabularies(evidence.reference_model)
-    theirs = vocabularies(evidence.candidate_model)
+    theirs, ours = both
     return [_judge(field, theirs[field], ours[field]) for field in ours if field in theirs]
 
 
@@ -56,7 +63,7 @@ def _judge(field: str, candidate: list[str], reference: list[str]) -> Finding:
     return Finding(name, "exact", Outcome.DIVERGED, message, ratio=np.inf)
 
 
-def with_words(finding: Finding, evidence: Evidence) -> Finding:
+def with_words(finding: Finding, both: Both) -> Finding:
     """The finding about a field (`.../FIELD`), with the words of the first place that differs."""
     field = finding.name.rpartition("/")[2]
     if finding.compared is None:
@@ -65,19 +72,17 @@ def with_words(finding: Finding, evidence: Evidence) -> Finding:
     place = tuple(map(int, np.argwhere(candidate != reference)[0]))
     values = (candidate[place], reference[place])
     said = []
-    for model, value in zip(
-        (evidence.candidate_model, evidence.reference_model), values, strict=True
-    ):
-        words = vocabularies(model).get(field, [])
+    for vocabulary, value in zip(both, values, strict=True):
+        words = vocabulary.get(field, [])
         said.append(f"{words[value]!r}" if 0 <= value < len(words) else str(value))
     where = ", ".join(f"{n} {i}" for n, i in zip(("row", "position"), place, strict=False))
     text = f"first at {where}: {said[0]} against {said[1]}"
     return replace(finding, message=f"{finding.message.partition(';')[0]}; {text}")
 
 
-def why_words(evidence: Evidence, candidate: Rows, reference: Rows) -> Iterator[Hint]:
+def why_words(vocabulary: Vocabulary, candidate: Rows, reference: Rows) -> Iterator[Hint]:
     """The words of which the candidate has more, and those of which it has fewer, most first."""
-    for field, words in vocabularies(evidence.candidate_model).items():
+    for field, words in vocabulary.items():
         if field not in candidate.fields or field not in reference.fields:
             continue
         theirs, ours = (

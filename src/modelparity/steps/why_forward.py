@@ -40,7 +40,7 @@ def _forced(evidence: Evidence, finding: Finding) -> Iterator[Hint]:
     """The candidate was given the reference's inputs, and made something else of them."""
     run, rest = _parts(evidence, finding.source)
     module, _, place = rest.partition("#")
-    name = evidence.module_names().get(module, module)
+    name = evidence.module_names.get(module, module)
     faced = f"float64/{run}/{name}#{place}"
     is_input = ".input." in place
     ours = evidence.reference
@@ -51,10 +51,9 @@ def _forced(evidence: Evidence, finding: Finding) -> Iterator[Hint]:
     mask = evidence.batch_mask(run)
     view = partial(_part, mask, finding.name.endswith(judge.AT_PADDING))
     tried: list[Iterator[Hypothesis]] = []
-    fed = f"leaf/float64/{run}/{name}#{place.partition('.')[0]}.input.0"
+    fed = _fed(run, name, place)
     if not is_input and fed in ours:
-        parameters, eps = _parameters(evidence, name), _eps(evidence, name)
-        tried.append(layers.hypotheses(ours.array(fed), whole, parameters, eps))
+        tried.append(_inside(evidence, module, fed, whole))
     before = _before(evidence, run, name)
     qkv = _qkv(before, whole)
     if qkv and mask is not None and (is_input or fed not in ours):
@@ -78,16 +77,19 @@ def _part(mask: Array | None, padding: bool, array: Array) -> Array:
     return parts[judge.AT_PADDING if padding else ""]
 
 
-def _parameters(evidence: Evidence, module: str) -> Mapping[str, Array]:
-    model, start = evidence.reference_model, f"parameter/{module}."
-    return {n: model.array(start + n).astype(np.float64) for n in model.below(start)}
+def _fed(run: str, name: str, place: str) -> str:
+    """The array that a leaf module (the reference's name) was fed in one of its runs."""
+    return f"leaf/float64/{run}/{name}#{place.partition('.')[0]}.input.0"
 
 
-def _eps(evidence: Evidence, module: str) -> tuple[float, ...]:
-    """The values of eps that the sides say they have."""
-    sides = (evidence.reference_model, evidence.candidate_model)
-    found = (side.facts.get("configuration", {}).get(module, {}).get("eps") for side in sides)
-    return tuple(float(value) for value in found if value is not None)
+def _inside(evidence: Evidence, module: str, fed: str, whole: Array) -> Iterator[Hypothesis]:
+    """A leaf module's own formula, varied; eps also as the two sides say they have it."""
+    model = evidence.reference_model
+    start = f"parameter/{evidence.module_names.get(module, module)}."
+    parameters = {n: model.array(start + n).astype(np.float64) for n in model.below(start)}
+    sides = next((pair for name, *pair in evidence.settings() if name == module), [])
+    eps = (float(side["eps"]) for side in sides if side.get("eps") is not None)
+    return layers.hypotheses(evidence.reference.array(fed), whole, parameters, tuple(eps))
 
 
 def _before(evidence: Evidence, run: str, module: str) -> dict[str, Array]:
@@ -95,9 +97,7 @@ def _before(evidence: Evidence, run: str, module: str) -> dict[str, Array]:
     start, ours = f"float64/{run}/", evidence.reference
     names = [name for name in ours.below(start) if "#" in name]
     runs = [name.partition("#")[0] for name in names]
-    inside = [i for i, name in enumerate(runs) if name == module or name.startswith(f"{module}.")]
-    own = [i for i in inside if runs[i] == module]
-    until = (own or [len(names)])[0]
+    until = runs.index(module) if module in runs else len(names)
     found: dict[str, Array] = {}
     for name in reversed(names[max(0, until - NEAR) : until]):
         array = ours.array(start + name)
@@ -122,17 +122,15 @@ def _qkv(before: Mapping[str, Array], out: Array) -> tuple[Array, Array, Array] 
 def _setting(evidence: Evidence, finding: Finding) -> Iterator[Hint]:
     """A setting that differs: what it alone does to the module's output, where that shows."""
     module, _, setting = finding.name.rpartition(".")
-    name = evidence.module_names().get(module, module)
+    name = evidence.module_names.get(module, module)
     for source in evidence.candidate.names:
         if setting == "eps" and source.startswith("forced/") and f"/{module}#" in source:
             run, place = _parts(evidence, source)[0], source.partition("#")[2]
-            fed, faced = f"leaf/float64/{run}/{name}#0.input.0", f"float64/{run}/{name}#{place}"
+            fed = _fed(run, name, place)
             if place != "0.output.0" or fed not in evidence.reference:
                 continue
-            whole, parameters = evidence.reference.array(faced), _parameters(evidence, name)
-            tried = layers.hypotheses(
-                evidence.reference.array(fed), whole, parameters, _eps(evidence, module)
-            )
+            whole = evidence.reference.array(f"float64/{run}/{name}#{place}")
+            tried = _inside(evidence, module, fed, whole)
             yield from closing(evidence.candidate.array(source), whole, tried)
             return
 

@@ -96,7 +96,8 @@ def why_sites(
 def why_set(candidate: Mapping[str, Any], reference: Mapping[str, Any]) -> Iterator[Hint]:
     """Which parameters have another decay: those that end alike, where all of them do."""
     wrong = [n for n in reference if n in candidate and candidate[n] != reference[n]]
-    for ends in ("LayerNorm.weight", *dict.fromkeys(n.rpartition(".")[2] for n in reference)):
+    parts = [n.split(".") for n in reference]
+    for ends in dict.fromkeys(".".join(p[-count:]) for count in (2, 1) for p in parts):
         all_alike = {n for n in reference if n.endswith(ends)}
         if wrong and set(wrong) <= all_alike:
             which = "all" if set(wrong) == all_alike else f"{len(wrong)}"
