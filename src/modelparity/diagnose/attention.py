@@ -19,9 +19,10 @@ MASKED = -1e300
 class Form:
     """One way to compute attention.
 
-    heads   how many, contiguous in the features unless `interleaved`
-    masked  keys at padding get no weight; causal  nor do keys behind the query
-    scale   of the scores: "root" is 1/sqrt(size of a head)
+    heads     how many, contiguous in the features unless `interleaved`
+    masked    keys at padding get no weight; causal  nor do keys behind the query
+    scale     of the scores: "root" is 1/sqrt(size of a head)
+    reshaped  heads are made by a reshape alone, without exchanging positions and heads
     """
 
     heads: int
@@ -29,6 +30,7 @@ class Form:
     causal: bool = False
     scale: str = "root"
     interleaved: bool = False
+    reshaped: bool = False
     over_queries: bool = False
 
 
@@ -82,6 +84,10 @@ def _changed(right: Form, size: int) -> Iterator[tuple[str, Form]]:
     for heads in (n for n in range(1, min(size, 64) + 1) if size % n == 0 and n != right.heads):
         yield f"{heads} heads in place of {right.heads}", replace(right, heads=heads)
     yield "heads are interleaved in the features", replace(right, interleaved=True)
+    yield (
+        "heads are made by a reshape alone, so that each takes features of several words",
+        replace(right, reshaped=True),
+    )
     yield "the softmax runs over queries, not keys", replace(right, over_queries=True)
 
 
@@ -107,4 +113,6 @@ def _split(array: Array, form: Form) -> Array:
     batch, length, size = array.shape
     if form.interleaved:
         return array.reshape(batch, length, size // form.heads, form.heads).transpose(0, 3, 1, 2)
+    if form.reshaped:
+        return array.reshape(batch, form.heads, length, size // form.heads)
     return array.reshape(batch, length, form.heads, size // form.heads).transpose(0, 2, 1, 3)

@@ -13,15 +13,25 @@ SAME = 1e-12  # relative: float64 rounding, grown over some updates
 JUMP = 1e3  # times the gap before
 
 
+def parting(candidate: Array, reference: Array) -> int | None:
+    """The first point at which two curves (n,) in float64 differ; None where none does."""
+    if candidate.shape != reference.shape:
+        return None
+    apart = np.flatnonzero(~(_gap(candidate, reference) <= SAME))
+    return int(apart[0]) if apart.size else None
+
+
+def _gap(candidate: Array, reference: Array) -> Array:
+    gap: Array = np.abs(candidate - reference) / np.maximum(np.abs(reference), 1e-300)
+    return gap
+
+
 def explain(candidate: Array, reference: Array) -> Iterator[Hint]:
     """What the first point apart says about the updates before it; curves (n,) in float64."""
-    if candidate.shape != reference.shape or not candidate.size:
+    first = parting(candidate, reference)
+    if first is None:
         return
-    gap = np.abs(candidate - reference) / np.maximum(np.abs(reference), 1e-300)
-    apart = np.flatnonzero(~(gap <= SAME))
-    if not apart.size:
-        return
-    first = int(apart[0])
+    gap = _gap(candidate, reference)
     before = float(gap[:first].max()) if first else 0.0
     if first == 0:
         yield Hint("the curves differ before any update: the forward pass or the batches differ")

@@ -12,6 +12,8 @@ Array = np.ndarray[Any, Any]
 SPREADS = (0.01, 0.02, 0.04, 0.05, 0.1, 1.0)  # usual standard deviations of normal laws
 SMALLEST = 12  # values; fewer look like anything
 LEVEL = 1e-3  # a law that a sample contradicts at this level is not offered
+SECOND = 0.1  # nor is one that fits this much worse than the best
+SAID = 2  # laws
 CUT_AT_TWO = 0.87962566103423978  # standard deviation of a normal law cut at two of its own
 
 
@@ -60,9 +62,11 @@ def looks_like(sample: Array, shape: tuple[int, ...]) -> str:
         ),
     )
     for known in (laws(shape), fitted):
-        p, text = max((_fits(values, law), law.text) for law in known)
-        if p > LEVEL:
-            return f"the candidate's values look like {text} (p = {p:.2g})"
+        tried = sorted(((_fits(values, law), law.text) for law in known), reverse=True)
+        likely = [(p, text) for p, text in tried if p > max(LEVEL, SECOND * tried[0][0])]
+        if likely:
+            listed = ", or ".join(f"{text} (p = {p:.2g})" for p, text in likely[:SAID])
+            return f"the candidate's values look like {listed}"
     return ""
 
 

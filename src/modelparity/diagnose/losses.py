@@ -30,19 +30,35 @@ def hypotheses(
             forms = list(_forms(scores, classes, mask))
             met = [t for t, v in forms if abs(v - float(reference)) <= REPRODUCES * abs(v)]
             if met:
-                for text, value in forms:
+                for text, value in (*_indexed(scores, classes, mask), *forms):
                     if text != met[0]:
                         yield f"it is {text}, not {met[0]}", np.full(reference.shape, value)
                 return
 
 
-def _forms(scores: Array, classes: Array, mask: Array | None) -> Iterator[tuple[str, float]]:
-    """(a cross entropy in words, its value)."""
+def _indexed(scores: Array, classes: Array, mask: Array | None) -> Iterator[tuple[str, float]]:
+    """The mean that an integer mask makes where it is taken for numbers of positions."""
+    if mask is None or mask.shape != classes.shape or classes.size < 2:
+        return
+    known, losses, _ = _losses(scores, classes)
+    rows = mask.astype(bool).astype(np.int64).reshape(-1)
+    for taken in (known, known & (classes != 0)):
+        mean = _mean_of(losses.reshape(-1)[rows], taken.reshape(-1)[rows])
+        yield "the mean over positions 0 and 1, picked by an integer mask as if by an index", mean
+
+
+def _losses(scores: Array, classes: Array) -> tuple[Array, Array, Array]:
+    """Per position: whether its label is a class, its cross entropy, its log-probabilities."""
     known = (classes >= 0) & (classes < scores.shape[-1])
     logs = scores - scores.max(-1, keepdims=True)
     logs = logs - np.log(np.exp(logs).sum(-1, keepdims=True))
     picked = np.take_along_axis(logs, np.where(known, classes, 0)[..., None], -1)[..., 0]
-    losses = np.where(known, -picked, 0.0)
+    return known, np.where(known, -picked, 0.0), logs
+
+
+def _forms(scores: Array, classes: Array, mask: Array | None) -> Iterator[tuple[str, float]]:
+    """(a cross entropy in words, its value)."""
+    known, losses, logs = _losses(scores, classes)
     smoothed = np.where(known, 0.9 * losses - 0.1 * logs.mean(-1), 0.0)
     chosen = {"labelled positions": known, "all positions": np.ones_like(known)}
     chosen["positions whose label is not 0"] = known & (classes != 0)

@@ -10,6 +10,8 @@ from modelparity.model import Diff, Finding, Outcome
 Array = np.ndarray[Any, Any]
 
 TRANSPOSED = "the shapes are each other's transpose: declare it in the case's rules"
+SQUEEZED = "an axis of length 1 is gone, as where squeeze() is not told which: name the axis"
+UNSQUEEZED = "there is an axis of length 1 more, as where a sum keeps its axis: squeeze that axis"
 
 
 def unfit(name: str, rule: str, candidate: Array, reference: Array) -> Finding | None:
@@ -29,9 +31,18 @@ def misshapen(name: str, rule: str, candidate: Array, reference: Array) -> Findi
     """Another shape."""
     if candidate.shape == reference.shape:
         return None
-    hints = (TRANSPOSED,) if candidate.shape == reference.shape[::-1] else ()
     message = f"shape {candidate.shape} against {reference.shape}"
+    hints = _of_shapes(candidate.shape, reference.shape)
     return Finding(name, rule, Outcome.DIVERGED, message, hints, np.inf)
+
+
+def _of_shapes(candidate: tuple[int, ...], reference: tuple[int, ...]) -> tuple[str, ...]:
+    """What two unequal shapes say by themselves."""
+    if candidate == reference[::-1]:
+        return (TRANSPOSED,)
+    if [n for n in candidate if n != 1] != [n for n in reference if n != 1]:
+        return ()
+    return (SQUEEZED if len(candidate) < len(reference) else UNSQUEEZED,)
 
 
 def distance(name: str, rule: str, *, candidate: Array, reference: Array) -> Diff | Finding:

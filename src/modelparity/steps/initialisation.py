@@ -119,6 +119,12 @@ def _why(evidence: Evidence, finding: Finding) -> Iterator[Hint]:
         text = laws.looks_like(sample, evidence.candidate_model.shapes("parameter/").get(name, ()))
         if text:
             yield Hint(text)
+    elif kind == "drawn" and f"constant/{name}" in theirs:
+        values = theirs.array(f"constant/{name}")
+        first = values.flat[0] if values.size else 0.0
+        alike = f", {first:g} everywhere" if (values == first).all() else ""
+        cause = "" if alike else ": a seed of its own, or stored weights, as in a pretrained model"
+        yield Hint(f"the candidate has the same values at every seed{alike}{cause}")
 
 
 def _other_kind(name: str, names: set[str], evidence: Evidence) -> list[Finding]:

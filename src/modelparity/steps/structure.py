@@ -37,9 +37,15 @@ def parameters(evidence: Evidence) -> list[Finding]:
     for p in pairs.pairs:
         for a in p.reference:
             if (a in ours_trained) is not all(n in theirs_trained for n in p.candidate):
-                text = "is trained on one side only"
-                findings.append(Finding(a, "exact", Outcome.DIVERGED, text, ratio=np.inf))
+                findings.append(_trained_on_one_side(a, a in ours_trained))
     return findings
+
+
+def _trained_on_one_side(name: str, by_reference: bool) -> Finding:
+    sides = ("reference", "candidate") if by_reference else ("candidate", "reference")
+    message = f"is trained by the {sides[0]}, not by the {sides[1]}"
+    hint = f"the {sides[1]} freezes it (requires_grad, stop_gradient) or holds it as a buffer"
+    return Finding(name, "exact", Outcome.DIVERGED, message, (hint,), np.inf)
 
 
 def configuration(evidence: Evidence) -> list[Finding]:

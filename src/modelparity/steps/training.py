@@ -1,13 +1,17 @@
 """Step 10: both sides trained on the same batches, dropout on, from the same weights."""
 
+from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from modelparity import judge
+from modelparity.diagnose import Hint, curves
 from modelparity.model import Finding, Outcome, Verdict
 from modelparity.recording import Recording
+from modelparity.steps import backward
 from modelparity.steps.envelope import losses
 from modelparity.steps.evidence import UPDATED, Evidence, compare
 from modelparity.steps.recorder import Batch, Recorder
@@ -78,11 +82,12 @@ def judge_step(evidence: Evidence) -> Verdict:
     extra = [n for n in theirs.names if "/training/" in n and n not in names]
     findings += [judge.missing(n, "reference") for n in extra]
     trained = compare(evidence, "trained/", UPDATED)
+    learnt_alike = all(f.outcome is Outcome.ALIGNED for f in (*findings, *trained))
     return judge.conclude(
         NUMBER,
         TITLE,
         [*findings, *trained, *_scores(evidence)],
-        why=why_curve,
+        why=partial(_why, learnt_alike),
         coverage={
             "float64 updates": UPDATES,
             "float32 updates": int(ours.array(names[1]).size) if names[1] in ours else 0,
@@ -93,6 +98,23 @@ def judge_step(evidence: Evidence) -> Verdict:
         series={key: tuple(map(float, values)) for key, values in series.items()},
         details={"horizon": horizon, "scores": _side_by_side(evidence)},
     )
+
+
+def _why(learnt_alike: bool, finding: Finding) -> Iterator[Hint]:
+    """Where a curve parts; what is left where step 7 made the same updates without dropout."""
+    yield from why_curve(finding)
+    if finding.name.startswith("float64/training/") and finding.compared is not None:
+        first = curves.parting(*finding.compared)
+        if first is not None and 0 < first < backward.UPDATES:
+            yield Hint(
+                "where step 7, the same updates without dropout, is aligned, it is dropout: which "
+                "masks it draws, or that the gradient passes by another mask than the states"
+            )
+    elif "/score/" in finding.name and learnt_alike:
+        yield Hint(
+            "all losses and parameters agree, only the scores differ: another copy of the model is "
+            "scored than is trained (an old one, an average), or it is scored otherwise"
+        )
 
 
 def _curves(evidence: Evidence, names: list[str], allowed: Array, horizon: int) -> list[Finding]:

@@ -27,7 +27,12 @@ def why(evidence: Evidence, finding: Finding) -> Iterator[Hint]:
     tried = ((t, v) for t, v in _counted_otherwise(evidence, candidate) if t not in usual)
     yield from closing(*finding.compared, tried)
     alike = scores.agreeing(candidate, reference)
-    if alike:
+    if LOSSES in alike and finding.name.endswith("loss"):
+        losses, value = candidate[LOSSES], float(finding.compared[0])
+        if losses.min() <= value <= losses.max():
+            text = "the losses of all examples agree: it is another average of them"
+            yield Hint(f"{text}, such as a mean of batches' means or one over words")
+    elif alike:
         listed = ", ".join(alike)
         yield Hint(f"{listed} agree on every example: only what is made of them can differ")
 
