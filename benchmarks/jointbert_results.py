@@ -13,10 +13,13 @@ import statistics
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from datetime import date
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 FRAMEWORKS = ("torch", "paddle")
+PACKAGES = ("torch", "paddlepaddle", "transformers")
 # One recipe a task: what reaches the figures in the page. Batches of 32, linear schedule.
 RECIPES: Mapping[str, Mapping[str, Any]] = {
     "atis": {"epochs": 15, "learning_rate": 3e-4, "warmup_steps": 140},
@@ -74,6 +77,8 @@ def page(runs: Sequence[Run], seeds: int) -> str:
         "Written by `benchmarks/jointbert_results.py`; no figure on it is typed. Each row is a",
         "training from the six-layer checkpoint. Its epoch is the best one on dev, by sentence",
         "accuracy; its scores are those of the test split, in percent.",
+        "",
+        f"Written on {date.today()} with {', '.join(f'{n} {version(n)}' for n in PACKAGES)}.",
     ]
     for task in RECIPES:
         lines += ["", f"## {task.upper()}", "", recipe(task)]

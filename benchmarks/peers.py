@@ -24,7 +24,8 @@ import numpy as np
 from peer_tools import GRID, TOOLS
 
 from modelparity import Rule
-from modelparity.pairing import pair, to_reference
+from modelparity.layout import to_reference
+from modelparity.pairing import pair
 from modelparity.recording import Recording, read
 
 Arrays = dict[str, np.ndarray[Any, Any]]

@@ -184,7 +184,8 @@ def test_the_rules_in_the_docs_pair_as_the_page_says():
     import numpy as np
 
     from modelparity import Rule
-    from modelparity.pairing import pair, to_candidate
+    from modelparity.layout import to_candidate
+    from modelparity.pairing import pair
 
     names = [f"a.{part}.bias" for part in ("query", "key", "value")]
     block = re.search(r"(?<!-->\n)```python\n(.*?)```", read("sides.md"), re.DOTALL)[1]

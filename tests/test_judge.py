@@ -380,3 +380,21 @@ def test_what_names_the_place_best_gives_the_reason():
 
 def test_blame_alone_makes_nothing_diverge():
     assert judge.conclude(1, "step", [GOOD], blame=[BAD]).outcome is ALIGNED
+
+
+@pytest.mark.parametrize(
+    ("candidate", "reference", "said"),
+    [
+        ((8,), (1, 8), "an axis of length 1 is gone"),
+        ((1,), (), "there is an axis of length 1 more"),
+        ((3, 5), (5, 3), "each other's transpose"),
+    ],
+)
+def test_what_two_shapes_say_by_themselves_is_a_hint(candidate, reference, said):
+    found = judge.exact("it", candidate=np.zeros(candidate), reference=np.zeros(reference))
+    assert said in found.hints[0]
+
+
+def test_shapes_of_other_sizes_have_no_hint():
+    found = judge.exact("it", candidate=np.zeros((2, 8)), reference=np.zeros((1, 8)))
+    assert found.hints == ()

@@ -6,15 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelparity.errors import UsageError
+from modelparity.layout import rename, to_candidate, to_reference
 from modelparity.model import Rule
 from modelparity.pairing import (
+    BY_VALUES,
     Pairing,
+    by_values,
     matches,
     module_rules,
     pair,
-    rename,
-    to_candidate,
-    to_reference,
 )
 
 PART = st.sampled_from(["a", "b", "w", "bias", "0", "1", "norm"])
@@ -246,3 +246,26 @@ def test_modules_are_renamed_as_their_parameters_are():
 
 def test_fused_parameters_name_no_module():
     assert module_rules([Rule(("q.weight", "k.weight"), "qk.weight")]) == ()
+
+
+def test_the_same_numbers_under_other_names_face_each_other_however_they_lie():
+    square, long, vector = (np.random.default_rng(0).normal(size=s) for s in ((4, 4), (3, 5), (6,)))
+    ours = {"a.w": square, "b.w": long, "c.bias": vector}
+    theirs = {"x": vector.copy(), "y": square.T.copy(), "z": long.copy()}
+    found = {p.candidate[0]: (p.reference[0], p.transpose) for p in by_values(ours, theirs)}
+    assert found == {"x": ("c.bias", False), "y": ("a.w", True), "z": ("b.w", False)}
+
+
+def test_numbers_that_stand_twice_or_are_all_alike_pair_nothing():
+    twice = np.arange(4.0)
+    ours = {"a": twice, "b": twice.copy(), "c": np.ones(3)}
+    assert by_values(ours, {"x": twice.copy(), "y": np.ones(3)}) == ()
+
+
+def test_values_come_before_shapes_and_order():
+    first, second = (np.random.default_rng(seed).normal(size=(2, 3)) for seed in (1, 2))
+    ours, theirs = {"a": first, "b": second}, {"x": second.copy(), "y": first.copy()}
+    shapes = ({n: a.shape for n, a in side.items()} for side in (ours, theirs))
+    pairs = pair(*shapes, (), by_values(ours, theirs)).pairs
+    assert {p.reference + p.candidate for p in pairs} == {("a", "y"), ("b", "x")}
+    assert {p.by for p in pairs} == {BY_VALUES}

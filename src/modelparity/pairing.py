@@ -1,6 +1,8 @@
-"""Which names face each other, which face nobody, and how their arrays are laid out."""
+"""Which names face each other, and which face nobody."""
 
+import hashlib
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +15,7 @@ from modelparity.model import Rule
 Array = np.ndarray[Any, Any]
 Names = Iterable[str] | Mapping[str, tuple[int, ...]]
 
-GUESSED = BY_FORM, BY_SHAPE = "normalised name", "shape and order"
+GUESSED = BY_FORM, BY_VALUES, BY_SHAPE = "normalised name", "equal values", "shape and order"
 
 # How frameworks spell the same parameter's last part.
 SPELLINGS = {
@@ -76,11 +78,14 @@ def _names(templates: str | tuple[str, ...]) -> tuple[str, ...]:
     return (templates,) if isinstance(templates, str) else templates
 
 
-def pair(reference: Names, candidate: Names, rules: Sequence[Rule]) -> Pairing:
-    """Pair by rules, by equal names, by names in their common form, by shapes; each name once.
+def pair(
+    reference: Names, candidate: Names, rules: Sequence[Rule], known: Sequence[Pair] = ()
+) -> Pairing:
+    """Pair by rules, equal names, names in their common form, values, shapes; each name once.
 
     reference, candidate  names, or {name: shape}; only what both give shapes for is paired by them:
     all that is left of both sides, in order, where shape for shape is equal
+    known  what `by_values` found while both sides still had values of their own
     UsageError for a rule with several names on both sides.
     """
     left, right = dict.fromkeys(reference), dict.fromkeys(candidate)
@@ -90,6 +95,10 @@ def pair(reference: Names, candidate: Names, rules: Sequence[Rule]) -> Pairing:
             pairs.append(Pair((name,), (name,)))
             del left[name], right[name]
     pairs += _by_form(left, right)
+    for p in known:
+        if p.reference[0] in left and p.candidate[0] in right:
+            pairs.append(p)
+            del left[p.reference[0]], right[p.candidate[0]]
     if isinstance(reference, Mapping) and isinstance(candidate, Mapping):
         pairs += _by_shape(left, right, reference, candidate)
     return Pairing(tuple(pairs), tuple(left), tuple(right))
@@ -140,6 +149,42 @@ def _by_common_form(names: Iterable[str]) -> dict[str, list[str]]:
     return forms
 
 
+def by_values(reference: Mapping[str, Array], candidate: Mapping[str, Array]) -> tuple[Pair, ...]:
+    """Parameters that hold the same numbers, as where both sides have loaded one checkpoint.
+
+    Bit for bit, as they lie or with the two last axes swapped, and only where no other parameter of
+    either side holds them too.
+    """
+    ours, theirs = _by_content(reference), _by_content(candidate)
+    turned = _by_content({n: np.swapaxes(a, -1, -2) for n, a in reference.items() if a.ndim >= 2})
+    found: dict[str, Pair] = {}
+    for transpose, known in ((False, ours), (True, turned)):
+        for content, names in known.items():
+            faced = theirs.get(content, [])
+            if len(names) == len(faced) == 1 and faced[0] not in found:
+                found[faced[0]] = Pair((names[0],), (faced[0],), transpose, by=BY_VALUES)
+    once = Counter(p.reference for p in found.values())
+    return tuple(p for p in found.values() if once[p.reference] == 1)
+
+
+def recalled(facts: Mapping[str, Any]) -> tuple[Pair, ...]:
+    """What `by_values` found while the candidate was recorded, from the facts of its model."""
+    return tuple(
+        Pair((ours,), (theirs,), transpose, axis, by)
+        for (ours,), (theirs,), transpose, axis, by in facts.get("equal values", ())
+    )
+
+
+def _by_content(arrays: Mapping[str, Array]) -> dict[str, list[str]]:
+    contents: dict[str, list[str]] = {}
+    for name, array in arrays.items():
+        if array.size > 1 and (array != array.flat[0]).any():  # constants tell nothing apart
+            described = f"{array.dtype}{array.shape}".encode()
+            digest = hashlib.sha256(described + np.ascontiguousarray(array).tobytes()).hexdigest()
+            contents.setdefault(digest, []).append(name)
+    return contents
+
+
 def _by_shape(
     left: dict[str, None],
     right: dict[str, None],
@@ -178,99 +223,3 @@ def module_pairs(pairs: Iterable[Pair]) -> dict[str, str]:
         if len(p.reference) == len(p.candidate) == 1:
             found[p.candidate[0].rpartition(".")[0]] = p.reference[0].rpartition(".")[0]
     return found
-
-
-def _swap(array: Array) -> Array:
-    return np.swapaxes(array, -1, -2) if array.ndim >= 2 else array
-
-
-def _join(arrays: Sequence[Array], axis: int) -> list[Array] | None:
-    try:
-        return [np.concatenate(arrays, axis=axis)]
-    except ValueError:  # shapes that do not fit
-        return None
-
-
-def _split(array: Array, shapes: Sequence[tuple[int, ...]], axis: int) -> list[Array] | None:
-    if not all(-len(shape) <= axis < len(shape) for shape in (array.shape, *shapes)):
-        return None
-    sizes = [shape[axis] for shape in shapes]
-    if sum(sizes) != array.shape[axis]:
-        return None
-    return np.split(array, np.cumsum(sizes)[:-1], axis=axis)
-
-
-def to_candidate(
-    pairing: Pairing, arrays: Mapping[str, Array], shapes: Mapping[str, tuple[int, ...]]
-) -> dict[str, Array]:
-    """Reference arrays in the candidate's names and layout; `shapes` are the candidate's.
-
-    Pairs whose arrays are absent, or do not fit together, are left out: the comparison of the
-    parameters themselves reports those.
-    """
-    result: dict[str, Array] = {}
-    for p in pairing.pairs:
-        if not all(name in arrays for name in p.reference):
-            continue
-        laid = [_swap(arrays[n]) if p.transpose else arrays[n] for n in p.reference]
-        parts: list[Array] | None = laid
-        if len(p.reference) > 1:
-            parts = _join(laid, p.axis)
-        elif len(p.candidate) > 1:
-            parts = _split(laid[0], [shapes[n] for n in p.candidate], p.axis)
-        if parts is not None:
-            result.update(zip(p.candidate, parts, strict=True))
-    return result
-
-
-def to_reference(
-    pairing: Pairing, arrays: Mapping[str, Array], shapes: Mapping[str, tuple[int, ...]]
-) -> dict[str, Array]:
-    """Candidate arrays in the reference's names and layout; `shapes` are the reference's.
-
-    Arrays that face nobody, or do not fit together, keep their own names and layout.
-    """
-    result: dict[str, Array] = {}
-    rest = dict(arrays)
-    for p in pairing.pairs:
-        if not all(name in arrays for name in p.candidate):
-            continue
-        laid = [arrays[n] for n in p.candidate]
-        parts: list[Array] | None = laid
-        if len(p.candidate) > 1:
-            parts = _join(laid, p.axis)
-        elif len(p.reference) > 1:
-            faced = [_laid_shape(shapes[n], p.transpose) for n in p.reference]
-            parts = _split(laid[0], faced, p.axis)
-        if parts is None:
-            continue
-        for name in p.candidate:
-            del rest[name]
-        result.update(
-            (name, _swap(part) if p.transpose else part)
-            for name, part in zip(p.reference, parts, strict=True)
-        )
-    return {**result, **rest}
-
-
-def _laid_shape(shape: tuple[int, ...], transpose: bool) -> tuple[int, ...]:
-    return (*shape[:-2], shape[-1], shape[-2]) if transpose and len(shape) >= 2 else shape
-
-
-def rename(pairing: Pairing, values: Mapping[str, Any]) -> dict[str, Any]:
-    """The candidate's values, one a name, under the reference's names.
-
-    Where several candidate names face one reference name their values must agree; if they do not,
-    and for names that face nobody, the candidate's own names stay.
-    """
-    result: dict[str, Any] = {}
-    rest = dict(values)
-    for p in pairing.pairs:
-        if not all(name in values for name in p.candidate):
-            continue
-        first = values[p.candidate[0]]
-        if all(np.array_equal(values[name], first) for name in p.candidate):
-            result.update((name, first) for name in p.reference)
-            for name in p.candidate:
-                del rest[name]
-    return {**result, **rest}

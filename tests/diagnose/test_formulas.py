@@ -91,6 +91,7 @@ RIGHT = attention.Form(heads=4)
         (replace(RIGHT, causal=True), "only to what precedes"),
         (replace(RIGHT, heads=2), "2 heads in place of 4"),
         (replace(RIGHT, interleaved=True), "interleaved"),
+        (replace(RIGHT, reshaped=True), "by a reshape alone"),
     ],
 )
 def test_a_mistake_in_attention_is_named(form, said):
@@ -118,6 +119,17 @@ def test_a_loss_over_all_positions_is_named():
     tried = losses.hypotheses(right, {"logits": scores}, {"labels": labels}, MASK)
     [hint, *_] = named(wrong, right, tried)
     assert "divided by all positions, not the mean over labelled positions" in hint
+
+
+def test_an_integer_mask_that_is_used_as_an_index_is_named():
+    scores = RANDOM.standard_normal((6, 9, 5))
+    labels = RANDOM.integers(0, 5, (6, 9))
+    logs = scores - np.log(np.exp(scores).sum(-1, keepdims=True))
+    each = -np.take_along_axis(logs, labels[..., None], -1)[..., 0]
+    right, wrong = np.array(each[MASK == 1].mean()), np.array(each.reshape(-1)[MASK].mean())
+    tried = losses.hypotheses(right, {"logits": scores}, {"labels": labels}, MASK)
+    [hint, *_] = named(wrong, right, tried)
+    assert "picked by an integer mask as if by an index" in hint
 
 
 START = RANDOM.standard_normal((90, 70))

@@ -212,6 +212,13 @@ def _clip_each(update, model, optimizer, schedule, settings):
     update(model, optimizer, schedule, settings)
 
 
+def _clip_without_epsilon(update, model, optimizer, schedule, settings):
+    gradients = [p.grad for p in model.parameters() if p.grad is not None]
+    norm = float(paddle.sqrt(sum(g.square().sum() for g in gradients)))
+    limit = settings["max_norm"] * (1.0 + 1e-6 / max(norm, 1e-6))
+    update(model, optimizer, schedule, {**settings, "max_norm": limit})
+
+
 def _twice_the_rate(model):
     model.first.drop.p *= 2
 
@@ -261,6 +268,7 @@ GPTS = (
     Fault("beta2", 4, "beta2", "0.999", running("build_optimizer", _beta)),
     Fault("warm-up", 5, "warmup=3/rate/", "longer", running("build_optimizer", _longer_warmup)),
     Fault("clip-each", 6, "clip/above", "clipped by tensor", running("update", _clip_each)),
+    Fault("clip-epsilon", 6, "clip/above", "no 1e-6", running("update", _clip_without_epsilon)),
     Fault("dropout", 6, "first.drop", "twice the rate", built(_twice_the_rate)),
     Fault("detached", 7, "tokens.weight", "head untrained", of_class(_HeadUntrained)),
     Fault("shallow", 9, "drawn/first.proj.weight", "unscaled", built(_shallow)),

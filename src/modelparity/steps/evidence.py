@@ -9,7 +9,7 @@ import numpy as np
 
 from modelparity import judge
 from modelparity.model import Finding, Outcome, Rule, Tolerance
-from modelparity.pairing import Pairing, matches, module_pairs, module_rules, pair
+from modelparity.pairing import Pairing, matches, module_pairs, module_rules, pair, recalled
 from modelparity.recording import Recording
 
 Array = np.ndarray[Any, Any]
@@ -44,7 +44,8 @@ class Evidence:
     def pairs(self) -> Pairing:
         """Which parameters face each other, and which nobody."""
         ours, theirs = self.reference_model, self.candidate_model
-        return pair(ours.shapes("parameter/"), theirs.shapes("parameter/"), self.rules)
+        known = recalled(theirs.facts)
+        return pair(ours.shapes("parameter/"), theirs.shapes("parameter/"), self.rules, known)
 
     def settings(self) -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
         """(name, candidate's settings, reference's) of every module that faces another."""
@@ -104,12 +105,15 @@ class Comparison:
     groups     name -> the group whose median scale floors tensors that vanish mathematically
     floor      the share of that scale which is the floor
     condition  name -> how many float32 ulps one ulp of a coefficient is worth
+    modules    whether the values come out of the modules; if so, those that compute in hard-coded
+               float32 soften the claim, else what was given in float64 stays in it
     """
 
     tolerance: Tolerance = judge.FLOAT64
     groups: Callable[[str], str] = lambda name: name.rpartition("/")[0]
     floor: float = judge.GROUP_FLOOR
     condition: Callable[[str], float] = lambda _: 1.0
+    modules: bool = True
 
 
 # Parameters that were updated hold what all updates left; Adam makes 1e-13 of a gradient that is
@@ -122,7 +126,7 @@ def compare(evidence: Evidence, prefix: str, how: Comparison | None = None) -> l
     how = how or Comparison()
     ours, theirs = evidence.reference, evidence.candidate
     granted = _granted(ours, prefix, how)
-    hard = bool(evidence.hard_float32)
+    hard = how.modules and bool(evidence.hard_float32)
     findings = []
     for dtype in ("float64", "float32"):
         start = f"{dtype}/{prefix}"

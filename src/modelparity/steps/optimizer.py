@@ -92,7 +92,8 @@ def reference_gradients(recorder: Recorder) -> dict[str, Array]:
 def judge_step(evidence: Evidence) -> Verdict:
     """Parameters and state by float64 and noise; betas, eps and kind equal."""
     findings = _settings(evidence)
-    findings += compare(evidence, "", Comparison(condition=partial(_condition, evidence)))
+    how = Comparison(condition=partial(_condition, evidence), modules=False)
+    findings += compare(evidence, "", how)
     ours = evidence.reference
     compared = [n for n in ours.names if n.startswith(PRECISIONS)]
     return judge.conclude(
@@ -104,7 +105,6 @@ def judge_step(evidence: Evidence) -> Verdict:
             "arrays": len(compared),
             "elements": elements(ours, compared),
         },
-        notes=evidence.notes(),
         why=partial(why_update, evidence, factors=FACTORS),
     )
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from modelparity import pairing
+from modelparity import layout, pairing
 from modelparity.adapters import Adapter, DropoutCall
 from modelparity.errors import ParityError
 from modelparity.masks import keep_mask
@@ -141,7 +141,8 @@ class Recorder:
 
     @cached_property
     def _pairing(self) -> pairing.Pairing:
-        return pairing.pair(*self._shapes, self.case.rules)
+        known = pairing.recalled(read(self.directory / "model").facts)
+        return pairing.pair(*self._shapes, self.case.rules, known)
 
     @property
     def _pairs(self) -> pairing.Pairing:
@@ -156,17 +157,17 @@ class Recorder:
         """Reference arrays in this side's names and layout."""
         if self.is_reference:
             return dict(arrays)
-        return pairing.to_candidate(self._pairs, arrays, self._shapes[1])
+        return layout.to_candidate(self._pairs, arrays, self._shapes[1])
 
     def to_reference(self, arrays: Mapping[str, Array]) -> dict[str, Array]:
         """This side's arrays in the reference's names and layout."""
         if self.is_reference:
             return dict(arrays)
-        return pairing.to_reference(self._pairs, arrays, self._shapes[0])
+        return layout.to_reference(self._pairs, arrays, self._shapes[0])
 
     def by_reference_name(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """One value a parameter, under the reference's names."""
-        return dict(values) if self.is_reference else pairing.rename(self._pairs, values)
+        return dict(values) if self.is_reference else layout.rename(self._pairs, values)
 
     def add_parameters(self, prefix: str, arrays: Mapping[str, Array]) -> None:
         """Record arrays by parameter name, as sketches in the reference's names and layout."""

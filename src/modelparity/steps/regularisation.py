@@ -1,6 +1,7 @@
 """Step 6: weight decay, clipping and dropout act on the same things in the same way."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from modelparity.diagnose import Hint
 from modelparity.errors import UnreachableDropout
 from modelparity.masks import keep_mask
 from modelparity.model import Finding, Outcome, Verdict
-from modelparity.steps.evidence import UPDATED, Evidence, compare, elements
+from modelparity.steps.evidence import UPDATED, Comparison, Evidence, compare, elements
 from modelparity.steps.optimizer import NORM, apply, reference_gradients
 from modelparity.steps.recorder import PRECISIONS, Recorder, Settings
 from modelparity.steps.why_updates import why_clipped, why_decay, why_set, why_sites
@@ -139,7 +140,8 @@ def judge_step(evidence: Evidence) -> Verdict:
     )
     findings = judge.facts("decay", candidate=candidate, reference=reference, what="decay")
     findings += _dropouts(evidence) + _modes(evidence)
-    findings += compare(evidence, "decay/", UPDATED) + compare(evidence, "clip/")
+    findings += compare(evidence, "decay/", replace(UPDATED, modules=False))
+    findings += compare(evidence, "clip/", Comparison(modules=False))
     for label in ("below", "above"):
         if not ours.below(f"float64/clip/{label}/"):
             findings.append(judge.inconclusive("clip", "no update reached the optimizer"))

@@ -1,9 +1,11 @@
 """The recording that every step leans on: parameters, structure, hard-coded float32."""
 
+from dataclasses import astuple
 from typing import Any
 
 import numpy as np
 
+from modelparity import layout, pairing
 from modelparity.adapters import Call, Tensors
 from modelparity.steps.recorder import MissingFunction, Recorder
 from modelparity.steps.vocabulary import record_vocabularies
@@ -38,14 +40,19 @@ def record(recorder: Recorder) -> None:
 
 
 def _transfer(recorder: Recorder, model: Any) -> None:
-    from modelparity import pairing
-
-    given = recorder.given_recording(NAME)
+    """Load the reference's parameters; what only its values pair is recorded as a fact."""
+    given, rules = recorder.given_recording(NAME), recorder.case.rules
     arrays = {n: given.array(f"parameter/{n}") for n in given.below("parameter/")}
-    own = {n: a.shape for n, a in recorder.adapter.parameters(model).items()}
-    pairs = pairing.pair(given.shapes("parameter/"), own, recorder.case.rules)
-    laid = pairing.to_candidate(pairs, arrays, own)
-    recorder.adapter.load(model, {n: a for n, a in laid.items() if a.shape == own[n]})
+    own = recorder.adapter.parameters(model)
+    named = pairing.pair(arrays.keys(), own.keys(), rules)
+    found = pairing.by_values(
+        {n: arrays[n] for n in named.reference_only}, {n: own[n] for n in named.candidate_only}
+    )
+    recorder.writer.facts["equal values"] = [astuple(p) for p in found]
+    shapes = {n: a.shape for n, a in own.items()}
+    pairs = pairing.pair(given.shapes("parameter/"), shapes, rules, found)
+    laid = layout.to_candidate(pairs, arrays, shapes)
+    recorder.adapter.load(model, {n: a for n, a in laid.items() if a.shape == shapes[n]})
 
 
 def _modules(recorder: Recorder, model: Any) -> dict[str, object]:

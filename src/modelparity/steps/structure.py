@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from modelparity import judge, pairing
+from modelparity import judge, layout, pairing
 from modelparity.model import Finding, Outcome
 from modelparity.steps.evidence import Evidence
 
@@ -23,7 +23,7 @@ def parameters(evidence: Evidence) -> list[Finding]:
     for p in pairs.pairs:
         arrays = {n: theirs.array(f"parameter/{n}") for n in p.candidate}
         single = pairing.Pairing((p,), (), ())
-        faced = pairing.to_reference(single, arrays, shapes)
+        faced = layout.to_reference(single, arrays, shapes)
         for name in p.reference:
             reference = ours.array(f"parameter/{name}")
             if name in faced:
