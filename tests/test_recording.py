@@ -329,3 +329,46 @@ def test_an_array_that_cannot_be_written_makes_the_step_incomplete(tmp_path):
     manifest = read(out / "evaluation_data").manifest
     assert manifest["complete"] is False
     assert "dev/0/text: dtype <U1 cannot be recorded" in manifest["problem"]
+
+
+def sparse(rows, width=70):
+    array = np.zeros((4000, width), np.float32)
+    array[rows] = np.random.default_rng(0).standard_normal((len(rows), width))
+    return array
+
+
+def written(tmp_path, array):
+    writer = Writer(tmp_path / "recording", {})
+    writer.add("it", array)
+    writer.finish()
+    return tmp_path / "recording"
+
+
+@pytest.mark.parametrize("rows", [[], [0], [3, 17, 3999], list(range(2000)), list(range(2001))])
+def test_a_large_array_with_empty_rows_comes_back_whole(tmp_path, rows):
+    recording = read(written(tmp_path, sparse(rows)))
+    assert np.array_equal(recording.array("it"), sparse(rows))
+    assert recording.shapes("") == {"it": (4000, 70)}
+
+
+def test_a_row_of_negative_zeros_or_nan_is_not_taken_for_an_empty_one(tmp_path):
+    array = sparse([1])
+    array[2], array[3, 5] = -0.0, np.nan
+    recording = read(written(tmp_path, array))
+    assert recording.array("it").tobytes() == array.tobytes()
+
+
+def test_empty_rows_take_no_space(tmp_path):
+    directory = written(tmp_path, sparse([3, 17]))
+    assert sum(path.stat().st_size for path in directory.iterdir()) < 10_000
+
+
+def test_rows_that_do_not_fit_are_named(tmp_path):
+    directory = written(tmp_path, sparse([3, 17]))
+
+    def shrink(manifest):
+        manifest["arrays"]["it"]["stands_for"]["shape"] = [10, 70]
+
+    edit(directory, shrink)
+    with pytest.raises(InputError, match="the rows of it do not fit"):
+        read(directory).array("it")

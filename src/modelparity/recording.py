@@ -7,8 +7,9 @@ Layout, format version 1:
 
 `manifest["arrays"]` maps every array's name to its file, key, dtype and shape; arrays with equal
 content are stored once and share a key. An array recorded as a sketch also says which shape and
-dtype it stands for. Names are free text; steps use `/` between parts and
-`module#run.output.0` for the arrays of a module's run.
+dtype it stands for; so does a large one most of whose rows are zero (the gradient of an embedding),
+of which the other rows and their numbers are stored. Names are free text; steps use `/` between
+parts and `module#run.output.0` for the arrays of a module's run.
 """
 
 import hashlib
@@ -31,6 +32,7 @@ from modelparity.sketch import sketch
 FORMAT = 1
 WRITTEN_BY = "modelparity 0.1"
 SHARD_BYTES = 64 << 20
+SPARSE_BYTES = 1 << 20  # of an array; smaller ones are stored as they are
 DTYPES = frozenset(
     ["bool", "float16", "float32", "float64"]
     + [f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)]
@@ -90,24 +92,29 @@ class Writer:
         if sketched:
             entry["stands_for"] = {"dtype": str(array.dtype), "shape": list(array.shape)}
             array = sketch(array)
-        array = np.asarray(array, order="C")
-        content = hashlib.sha256(f"{array.dtype} {array.shape}".encode())
-        content.update(array.tobytes())
-        file, key = self._stored.setdefault(
-            content.hexdigest(), (f"{len(self._files):03d}.safetensors", name)
-        )
-        if key == name:
-            self._shard[name] = array.copy()
-            self._shard_bytes += array.nbytes
-        self._arrays[name] = {
-            "file": file,
-            "key": key,
-            "dtype": str(array.dtype),
-            "shape": list(array.shape),
-            **entry,
-        }
+        elif (filled := _filled_rows(array)) is not None:
+            entry["stands_for"] = {"dtype": str(array.dtype), "shape": list(array.shape)}
+            entry["rows"] = self._store(f"rows of {name}", filled)
+            array = array[filled]
+        self._arrays[name] = {**self._store(name, np.asarray(array, order="C")), **entry}
         if self._shard_bytes >= SHARD_BYTES:
             self._flush()
+
+    def _store(self, key: str, array: Array) -> dict[str, object]:
+        """Where an array lies, which is where an equal one lies already, if any does."""
+        content = hashlib.sha256(f"{array.dtype} {array.shape}".encode())
+        content.update(array.tobytes())
+        here = f"{len(self._files):03d}.safetensors", key
+        file, stored = self._stored.setdefault(content.hexdigest(), here)
+        if stored == key:
+            self._shard[key] = array.copy()
+            self._shard_bytes += array.nbytes
+        return {
+            "file": file,
+            "key": stored,
+            "dtype": str(array.dtype),
+            "shape": list(array.shape),
+        }
 
     def _flush(self) -> None:
         name = f"{len(self._files):03d}.safetensors"
@@ -140,6 +147,15 @@ class Writer:
     def discard(self) -> None:
         """Remove everything written so far."""
         shutil.rmtree(self._directory, ignore_errors=True)
+
+
+def _filled_rows(array: Array) -> Array | None:
+    """The numbers of the rows that are not zero, where they are few of many."""
+    if array.ndim != 2 or array.nbytes < SPARSE_BYTES:
+        return None
+    bits = np.ascontiguousarray(array).view(np.uint8)  # -0.0 is kept
+    filled = np.flatnonzero(bits.any(axis=1))
+    return filled if filled.size <= len(array) // 2 else None
 
 
 @dataclass(frozen=True)
@@ -181,6 +197,17 @@ class Recording:
     def array(self, name: str) -> Array:
         """Read one array. InputError where the file does not hold what the manifest promises."""
         entry = self.manifest["arrays"][name]
+        array = self._stored(name, entry)
+        if "rows" not in entry:
+            return array
+        try:
+            whole = np.zeros(self.entry(name)["shape"], array.dtype)
+            whole[self._stored(name, entry["rows"])] = array
+        except (LookupError, TypeError, ValueError, MemoryError):
+            raise InputError(f"manifest field arrays: the rows of {name} do not fit") from None
+        return whole
+
+    def _stored(self, name: str, entry: Mapping[str, Any]) -> Array:
         try:
             file, key, dtype, shape = (entry[part] for part in ("file", "key", "dtype", "shape"))
         except (KeyError, TypeError):

@@ -86,12 +86,14 @@ def noise(
     truth: Array,
     floor: float = 0.0,
     relative: float = ULP32,
+    apart: float = 0.0,
     softened: bool = False,
 ) -> Finding:
     """The candidate's float32 lies as near to the float64 reference as the reference's own.
 
     candidate, reference  float32 runs; truth  the reference's float64 run; relative  the least
-    rounding that is granted, as a share of the scale; softened  the candidate's is a float64 run
+    rounding that is granted, as a share of the scale; apart  the rms distance of other float32 runs
+    of the reference from the truth; softened  the candidate's is a float64 run
     with a module that computes in hard-coded float32, and may have either dtype.
     """
     faced = truth if softened and candidate.dtype == truth.dtype else reference
@@ -103,7 +105,7 @@ def noise(
     if diff.nonfinite or own.nonfinite:
         found = diff if diff.nonfinite else own
         return nonfinite(name, "noise", found, candidate, reference)
-    allowed = NOISE_FACTOR * max(own.rms, relative * max(diff.reference_rms, floor))
+    allowed = NOISE_FACTOR * max(own.rms, apart, relative * max(diff.reference_rms, floor))
     limit = f"rms {diff.rms:.2g} where {allowed:.2g}, ten times the reference's own, is allowed"
     ratio = ratio_of(diff.rms, allowed)
     pair = (candidate, truth)

@@ -10,13 +10,18 @@ from typing import Any
 import numpy as np
 
 from modelparity import judge
+from modelparity.diff import rms
 from modelparity.masks import nudged
+from modelparity.sketch import sketch
 from modelparity.steps.recorder import Batch, Recorder
 from modelparity.steps.updates import Training, train
 
 NAME = "envelope"
 OF = "training"  # the step whose weights, batches and losses it starts from
 RUNS = 4
+UPDATES = 50  # behind which that step compares the parameters
+
+Array = np.ndarray[Any, Any]
 
 
 def record(recorder: Recorder) -> None:
@@ -31,11 +36,21 @@ def record(recorder: Recorder) -> None:
         how = Training("float32", f"nudged run {run + 1}")
         for loss in losses(recorder, model, batches, count, how):
             curve.append(loss)
+            if len(curve) == UPDATES:
+                _record_apart(recorder, model, f"{run}/apart/")
             expected = free[len(curve) - 1]
             if not abs(loss - expected) <= judge.HORIZON * abs(expected):
                 break
         count = min(count, len(curve))
-        recorder.writer.add(str(run), np.array(curve))
+        recorder.writer.add(f"{run}/loss", np.array(curve))
+
+
+def _record_apart(recorder: Recorder, model: Any, start: str) -> None:
+    """The rms distance of a nudged run's parameters from those of the float64 run."""
+    trained = recorder.given_recording(OF)
+    for name, array in recorder.adapter.parameters(model).items():
+        gap = sketch(array).astype(np.float64) - trained.array(f"float64/trained/{name}")
+        recorder.writer.add(f"{start}{name}", np.array(rms(gap)))
 
 
 def losses(

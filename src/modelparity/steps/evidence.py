@@ -105,6 +105,7 @@ class Comparison:
     groups     name -> the group whose median scale floors tensors that vanish mathematically
     floor      the share of that scale which is the floor
     condition  name -> how many float32 ulps one ulp of a coefficient is worth
+    apart      name -> how far nudged float32 runs of the reference lie from its float64 run, rms
     modules    whether the values come out of the modules; if so, those that compute in hard-coded
                float32 soften the claim, else what was given in float64 stays in it
     """
@@ -113,6 +114,7 @@ class Comparison:
     groups: Callable[[str], str] = lambda name: name.rpartition("/")[0]
     floor: float = judge.GROUP_FLOOR
     condition: Callable[[str], float] = lambda _: 1.0
+    apart: Callable[[str], float] = lambda _: 0.0
     modules: bool = True
 
 
@@ -158,6 +160,7 @@ def compare(evidence: Evidence, prefix: str, how: Comparison | None = None) -> l
                     truth=ours.array(f"float64/{prefix}{name}"),
                     floor=floor,
                     relative=max(rounding, how.condition(name) * judge.ULP32),
+                    apart=how.apart(name),
                     softened=dtype == "float64",
                 )
             findings.append(found)
