@@ -21,7 +21,19 @@ SAID = {
     "dropout-rate": "rate is 0.2 at 1 of 1 sites",
     "same-order": "the candidate's order is the same as that of epoch.0/",
     "short-epoch": "1 of 97 rows are missing, the last",
-    "forgotten-moments": "as where state (moments",
+    "forgotten-moments": "starts without moments and count, as with a new optimizer",
+}
+# By step 10 alone: the step that shows it best, and the cause.
+ALONE = {
+    "adam-eps": ("step 4", "eps 1e-06 in place of 1e-08"),
+    "eps-inside-root": ("step 4", "eps squared is added under the root"),
+    "one-ahead": ("step 5", "every rate comes one update too early"),
+    "clip-each": ("step 6", "every gradient is clipped by its own norm first, then all"),
+    "decay-all": ("step 6", "decay on the candidate"),
+    "decay-coupled": ("step 6", "the decay is added to the gradient"),
+    "dropout-rate": ("step 6", "rate is 0.2 at 1 of 1 sites"),
+    "undropped-gradient": ("step 7", "the gradients of"),
+    "frozen": ("step 7", "embedding.weight is updated 0 times on the candidate"),
 }
 
 
@@ -35,6 +47,18 @@ def test_the_cause_is_named(recorded, tmp_path, name):
     assert verdict.outcome is Outcome.DIVERGED
     hints = offenders(verdict)[0].hints
     assert any(SAID[name] in hint for hint in hints[:2]), hints
+
+
+@pytest.mark.parametrize("name", ALONE)
+def test_step_10_alone_names_the_update_the_step_and_the_cause(recorded, tmp_path, name):
+    [fault] = [fault for fault in FAULTS if fault.name == name]
+    out = tmp_path / "candidate"
+    candidate = record_side("candidate", out, given=recorded.reference, fault=fault, steps=(10,))
+    [verdict] = check(recorded.reference, candidate, steps=(10,)).verdicts
+    assert verdict.outcome is Outcome.DIVERGED
+    hints = offenders(verdict)[0].hints
+    assert any("parts them" in hint or "is updated" in hint for hint in hints), hints
+    assert all(any(said in hint for hint in hints) for said in ALONE[name]), hints
 
 
 def test_an_aligned_step_has_no_hints(recorded):

@@ -120,6 +120,7 @@ CASE = Case(
         "optimizer": ({"weight_decay": 0.0, "schedule": "constant", "warmup_steps": 0},),
         "learning_rate": ({"warmup_steps": 0}, {"warmup_steps": 40}),
         "regularisation": ({"weight_decay": 0.01, "schedule": "constant"},),
+        "training": ({"weight_decay": 0.01},),  # or nothing would show what decays
     },
     shared=("jointbert.labels",),
     prepare=prepare,

@@ -55,6 +55,7 @@ CASE = Case(
         "optimizer": ({"constant": True},),
         "learning_rate": ({}, {"warmup": 4}),
         "regularisation": ({"weight_decay": 0.1, "constant": True},),
+        "training": ({"weight_decay": 0.1},),
     },
     shared=("toy.framework", "toy.adapter", "toy.case"),
     prepare=prepare,

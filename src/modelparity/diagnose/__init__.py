@@ -9,6 +9,7 @@ What a hypothesis cannot predict it leaves NaN.
     attention   heads, mask, scale
     wiring      what stands between modules: sums, positions, the wrong module's output
     optimizers  Adam and its kin, clipping, decay
+    replay      the same on samples of a training: rules, decays, clipping
     schedules   shapes of a learning rate
     curves      where two trainings part
     scores      decisions and losses, counted otherwise

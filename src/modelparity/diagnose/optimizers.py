@@ -34,14 +34,16 @@ class Adam:
     beta1: float = 0.9
     beta2: float = 0.999
     eps: float = 1e-8
-    decay: float = 0.0
+    decay: float | Array = 0.0  # or one an element
     corrects: bool = True
     place: str = "corrected"
     coupled: bool = False
     late: bool = False
     amsgrad: bool = False
     nesterov: bool = False
-    rates: tuple[float, ...] = ()  # of the updates, relative to `rate`; all 1 where none are given
+    rates: tuple[
+        float | Array, ...
+    ] = ()  # of the updates, relative to `rate`; all 1 where none are given
 
 
 @dataclass(frozen=True)
@@ -53,11 +55,23 @@ class State:
     second_moment: Array
 
 
-def adam(start: Array, gradients: Iterable[Array], how: Adam) -> State:
-    """Updates of one parameter from given gradients, in float64."""
+def adam(
+    start: Array,
+    gradients: Iterable[Array],
+    how: Adam,
+    *,
+    before: State | None = None,
+    done: int = 0,
+) -> State:
+    """Updates of one parameter from given gradients, in float64.
+
+    before, done  the moments of a training that goes on, and how many updates it counts
+    """
     p = start.astype(np.float64)
     m, v, largest = (np.zeros_like(p) for _ in range(3))
-    for number, given in enumerate(gradients, 1):
+    if before:
+        m, v = before.first_moment, before.second_moment
+    for number, given in enumerate(gradients, done + 1):
         g = given + how.decay * p if how.coupled else given
         m = how.beta1 * m + (1.0 - how.beta1) * g
         v = how.beta2 * v + (1.0 - how.beta2) * np.square(g)

@@ -25,6 +25,15 @@ from modelparity.judge.curves import (
     schedule,
     trajectory,
 )
+from modelparity.judge.distribution import (
+    POWER,
+    Pair,
+    least_caught,
+    least_caught_in_all,
+    level_of,
+    same_law,
+    same_law_together,
+)
 from modelparity.judge.verdict import conclude, facts, inconclusive, missing
 
 __all__ = [
@@ -35,8 +44,10 @@ __all__ = [
     "HORIZON",
     "NOISE_FACTOR",
     "POINT",
+    "POWER",
     "ULP32",
     "UPDATES",
+    "Pair",
     "conclude",
     "envelope",
     "exact",
@@ -45,8 +56,13 @@ __all__ = [
     "group_rounding",
     "group_scale",
     "inconclusive",
+    "least_caught",
+    "least_caught_in_all",
+    "level_of",
     "missing",
     "noise",
+    "same_law",
+    "same_law_together",
     "schedule",
     "split_by_mask",
     "trajectory",

@@ -13,7 +13,7 @@ from modelparity import judge
 from modelparity.diff import rms
 from modelparity.masks import nudged
 from modelparity.sketch import sketch
-from modelparity.steps.recorder import Batch, Recorder
+from modelparity.steps.recorder import Batch, Recorder, Settings
 from modelparity.steps.updates import Training, train
 
 NAME = "envelope"
@@ -31,7 +31,7 @@ def record(recorder: Recorder) -> None:
     count = len(batches)
     for run in range(RUNS):
         moved = {n: nudged(a, ("nudge", run, n)) for n, a in weights.items()}
-        model = recorder.build(recorder.settings, moved, "float32", training=True)
+        model = recorder.build(trained_under(recorder), moved, "float32", training=True)
         curve: list[float] = []
         how = Training("float32", f"nudged run {run + 1}")
         for loss in losses(recorder, model, batches, count, how):
@@ -53,10 +53,15 @@ def _record_apart(recorder: Recorder, model: Any, start: str) -> None:
         recorder.writer.add(f"{start}{name}", np.array(rms(gap)))
 
 
+def trained_under(recorder: Recorder) -> Settings:
+    """The settings of step 10: the first of the case's variants."""
+    return recorder.variants(OF)[0][1]
+
+
 def losses(
     recorder: Recorder, model: Any, batches: list[Batch], count: int, how: Training
 ) -> Iterator[float]:
     """The losses of a training on the first `count` batches, dropout by shared masks."""
     how = replace(how, dropout=True, total=len(batches))
-    for update in train(recorder, model, recorder.settings, batches[:count], how):
+    for update in train(recorder, model, trained_under(recorder), batches[:count], how):
         yield update.loss

@@ -12,10 +12,12 @@ from modelparity.diagnose import Hint, curves
 from modelparity.model import Finding, Outcome, Verdict
 from modelparity.recording import Recording
 from modelparity.steps import backward
-from modelparity.steps.envelope import UPDATES, losses
+from modelparity.steps.envelope import UPDATES, losses, trained_under
 from modelparity.steps.evidence import UPDATED, Evidence, compare
 from modelparity.steps.recorder import Batch, Recorder
+from modelparity.steps.trace import Trace
 from modelparity.steps.updates import Training, first_batches
+from modelparity.steps.why_training import why_training
 from modelparity.steps.why_updates import why_curve
 
 NUMBER, NAME, TITLE = 10, "training", "training"
@@ -39,13 +41,17 @@ def _run(
     recorder: Recorder, weights: dict[str, Array], batches: list[Batch], dtype: str, count: int
 ) -> None:
     """Train in one precision and record the curve, the parameters on the way, and the scores."""
-    model = recorder.build(recorder.settings, weights, dtype, training=True)
+    settings = trained_under(recorder)
+    model = recorder.build(settings, weights, dtype, training=True)
+    trace = Trace(recorder, f"{dtype}/") if dtype == "float64" else None
     curve: list[float] = []
-    for loss in losses(recorder, model, batches, count, Training(dtype, "training")):
+    for loss in losses(recorder, model, batches, count, Training(dtype, "training", trace=trace)):
         curve.append(loss)
         if len(curve) == UPDATES:
             recorder.add_parameters(f"{dtype}/trained/", recorder.adapter.parameters(model))
     recorder.writer.add(f"{dtype}/training/loss", np.array(curve))
+    if trace:
+        trace.write()
     if "evaluate" in recorder.functions:
         recorder.adapter.train(model, False)
         _evaluate(recorder, model, f"{dtype}/score/")
@@ -80,12 +86,14 @@ def judge_step(evidence: Evidence) -> Verdict:
     extra = [n for n in theirs.names if "/training/" in n and n not in names]
     findings += [judge.missing(n, "reference") for n in extra]
     trained = _trained(evidence, horizon or 0)
+    # Modules in float32 make a clean port's updates part by more than float64 shows.
+    trained += [] if evidence.hard_float32 else compare(evidence, "trace/", UPDATED)
     learnt_alike = all(f.outcome is Outcome.ALIGNED for f in (*findings, *trained))
     return judge.conclude(
         NUMBER,
         TITLE,
         [*findings, *trained, *_scores(evidence)],
-        why=partial(_why, learnt_alike),
+        why=partial(_why, evidence, learnt_alike),
         coverage={
             "float64 updates": UPDATES,
             "float32 updates": int(ours.array(names[1]).size) if names[1] in ours else 0,
@@ -120,20 +128,28 @@ def _trained(evidence: Evidence, horizon: int) -> list[Finding]:
     return [f for f in found if not (beyond and f.name.startswith(rough) and np.isfinite(f.ratio))]
 
 
-def _why(learnt_alike: bool, finding: Finding) -> Iterator[Hint]:
-    """Where a curve parts; what is left where step 7 made the same updates without dropout."""
-    yield from why_curve(finding)
-    if finding.name.startswith("float64/training/") and finding.compared is not None:
-        first = curves.parting(*finding.compared)
-        if first is not None and 0 < first < backward.UPDATES:
-            yield Hint(
-                "where step 7, the same updates without dropout, is aligned, it is dropout: which "
-                "masks it draws, or that the gradient passes by another mask than the states"
-            )
+def _why(evidence: Evidence, learnt_alike: bool, finding: Finding) -> Iterator[Hint]:
+    """Which update parts the curves, by which part of it, and what would explain that."""
+    if finding.name == "float64/training/loss":
+        found = list(why_training(evidence))
+        yield from found
+        if len(found) <= 1:  # no cause: at least what it can be, and how they part
+            yield from _by_dropout(finding)
+            yield from why_curve(finding)
     elif "/score/" in finding.name and learnt_alike:
         yield Hint(
             "all losses and parameters agree, only the scores differ: another copy of the model is "
             "scored than is trained (an old one, an average), or it is scored otherwise"
+        )
+
+
+def _by_dropout(finding: Finding) -> Iterator[Hint]:
+    """What is left where step 7 made the same updates without dropout."""
+    first = curves.parting(*finding.compared) if finding.compared else None
+    if first is not None and 0 < first < backward.UPDATES:
+        yield Hint(
+            "where step 7, the same updates without dropout, is aligned, it is dropout: which "
+            "masks it draws, or that the gradient passes by another mask than the states"
         )
 
 

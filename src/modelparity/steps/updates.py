@@ -10,6 +10,7 @@ import numpy as np
 
 from modelparity.adapters import Applied
 from modelparity.steps.recorder import Array, Batch, MissingFunction, Recorder, Settings
+from modelparity.steps.trace import Trace
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class Training:
     dropout  inject masks that both sides compute alike
     scales   multiply the gradients of the updates in turn
     norms    measure the gradients' norm before and behind the clipping
+    trace    collects what goes into each update and comes out
     """
 
     dtype: str
@@ -29,6 +31,7 @@ class Training:
     dropout: bool = False
     scales: tuple[float, ...] = (1.0,)
     norms: bool = False
+    trace: Trace | None = None
 
 
 @dataclass(frozen=True)
@@ -67,15 +70,21 @@ def train(
     """Train on these batches, one update each; yields when an update is done."""
     total = how.total or len(batches)
     optimizer, schedule = recorder.call("build_optimizer", model, settings, total)
+    trace = how.trace
+    if trace:
+        trace.begin(model, optimizer)
     for number, batch in enumerate(batches):
         with ExitStack() as stack:
             if how.dropout:
                 masks = recorder.masks(number)
+                masks = trace.masks(masks) if trace else masks
                 stack.enter_context(recorder.adapter.dropout(model, masks))
             loss = recorder.loss_and_gradients(model, batch, how.dtype)
         norm = _scale(recorder, model, how, number)
         with _reached(recorder, model, optimizer, how) as reached:
             recorder.call("update", model, optimizer, schedule, settings)
+        if trace:
+            trace.end(model)
         recorder.progress(f"{how.label}, {how.dtype}", number + 1, len(batches))
         yield Update(loss, norm, *reached[:1])
 
@@ -83,9 +92,11 @@ def train(
 def _scale(recorder: Recorder, model: Any, how: Training, number: int) -> float:
     """Multiply the gradients by this update's scale; the norm, where it is asked for."""
     scale = how.scales[number % len(how.scales)]
-    if scale == 1.0 and not how.norms:
+    if scale == 1.0 and not how.norms and not how.trace:
         return np.nan
     gradients = recorder.adapter.gradients(model)
+    if how.trace:
+        how.trace.gradients(gradients)
     if scale != 1.0:
         gradients = {name: g * g.dtype.type(scale) for name, g in gradients.items()}
         recorder.adapter.set_gradients(model, gradients)
@@ -100,9 +111,12 @@ def _reached(
     norms: list[float] = []
 
     def note(applied: Applied) -> None:
-        norms.append(global_norm(applied.gradients()))
+        if how.norms:
+            norms.append(global_norm(applied.gradients()))
+        if how.trace:
+            how.trace.applied(applied)
 
     with ExitStack() as stack:
-        if how.norms:
+        if how.norms or how.trace:
             stack.enter_context(recorder.adapter.watch_updates(model, optimizer, note))
         yield norms

@@ -29,7 +29,7 @@ def why_update(evidence: Evidence, finding: Finding, factors: tuple[float, ...])
         return
     start, gradient = given
     gradients = [factor * gradient for factor in factors[: int(number) + 1]]
-    right = _settings(evidence.reference.facts.get(f"{prefix}optimizer", {}), 0.0)
+    right = rule_of(evidence.reference.facts.get(f"{prefix}optimizer", {}), 0.0)
     tried = optimizers.hypotheses(
         kind, (start, gradients), finding.compared[1].astype(np.float64), right, DECAY
     )
@@ -45,7 +45,7 @@ def why_decay(evidence: Evidence, finding: Finding, updates: int) -> Iterator[Hi
     start, gradient = given
     gradients = [gradient * 0.0 if path.endswith("/zero") else gradient] * updates
     decay = float(evidence.reference.facts.get("decay", {}).get(name, 0.0))
-    right = _settings(evidence.reference.facts.get("optimizer", {}), decay)
+    right = rule_of(evidence.reference.facts.get("optimizer", {}), decay)
     reference = finding.compared[1].astype(np.float64)
     tried = (
         optimizers.hypotheses("parameter", (start, gradients), reference, how, decay or DECAY)
@@ -124,7 +124,9 @@ def _gradient(evidence: Evidence, name: str) -> Array:
     return evidence.reference.array(f"given/gradient/{name}").astype(np.float64)
 
 
-def _settings(facts: Mapping[str, Any], decay: float) -> optimizers.Adam:
+def rule_of(facts: Mapping[str, Any], decay: float) -> optimizers.Adam:
+    """Adam as an optimizer's configuration says it; its rate is 0."""
+
     def one(key: str, usual: float) -> float:
         value = facts.get(key, usual)
         return float(value) if isinstance(value, int | float) else usual
