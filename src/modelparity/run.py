@@ -22,6 +22,9 @@ Progress = Callable[[str, int, int], None]
 # OpenMP threads that wait must sleep: beside other work on the same cores, such as the other
 # side's, spinning ones made training on two threads seven times slower.
 QUIET_THREADS = {"OMP_WAIT_POLICY": "PASSIVE"}
+# glibc gives the memory of large arrays back when they are freed; fetching its pages anew took a
+# sixth of the processor time of steps 4, 6, 7 and 9 of a model with 23 million parameters.
+KEPT_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**31 - 1)}
 
 
 @dataclass(frozen=True)
@@ -143,7 +146,7 @@ def _process(command: list[str]) -> Iterator[tuple[subprocess.Popen[str], IO[str
                 stderr=None if loud else noise,
                 encoding="utf-8",
                 errors="replace",
-                env={**QUIET_THREADS, **os.environ},
+                env={**QUIET_THREADS, **KEPT_MEMORY, **os.environ},
             )
         except OSError as error:
             raise UsageError(f"{command[0]}: cannot be started: {error.strerror}") from None
