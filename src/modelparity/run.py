@@ -6,8 +6,8 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +37,7 @@ class SideOrder:
     python: str = ""
     fault: str = ""
     changes: tuple[str, ...] = ()
+    seeds: tuple[int, ...] = ()  # only these of step 10's independent trainings
 
     def command(self) -> list[str]:
         """The command line of the side's process."""
@@ -47,7 +48,10 @@ class SideOrder:
                 options += [f"--{name}", str(value)]
         for change in self.changes:
             options += ["--set", change]
-        return [self.python or sys.executable, "-m", "modelparity.record", self.case, *options]
+        if self.seeds:
+            options += ["--seeds", ",".join(map(str, self.seeds))]
+        module = "modelparity.seeds" if self.seeds else "modelparity.record"
+        return [self.python or sys.executable, "-m", module, self.case, *options]
 
 
 def look(order: SideOrder) -> None:
@@ -74,6 +78,23 @@ def record_both(reference: SideOrder, candidate: SideOrder, progress: Progress) 
                 process.kill()
             raise
         first.result()
+
+
+def side_by_side(orders: Sequence[SideOrder], progress: Progress) -> None:
+    """Run these processes at once; the first that fails ends all. Errors as of `record_side`."""
+    running = list[subprocess.Popen[str]]()
+    with ThreadPoolExecutor(max(1, len(orders))) as pool:
+        started = [
+            pool.submit(_hear, order, order.command(), progress, running=running)
+            for order in orders
+        ]
+        try:
+            for one in as_completed(started):
+                one.result()
+        except BaseException:
+            for process in running:
+                process.kill()
+            raise
 
 
 def record_side(

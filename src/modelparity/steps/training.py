@@ -11,6 +11,7 @@ from modelparity import judge
 from modelparity.diagnose import Hint
 from modelparity.model import Finding, Outcome, Verdict
 from modelparity.recording import Recording
+from modelparity.steps import equivalence
 from modelparity.steps.envelope import losses, trained_under
 from modelparity.steps.evidence import UPDATED, Evidence, compare
 from modelparity.steps.recorder import Batch, Recorder
@@ -89,21 +90,31 @@ def judge_step(evidence: Evidence) -> Verdict:
     trained = compare(evidence, "trained/", UPDATED)
     # Modules in float32 make a clean port's updates part by more than float64 shows.
     trained += [] if evidence.hard_float32 else compare(evidence, "trace/", UPDATED)
+    over_seeds, intervals = equivalence.compared(evidence.trainings)
     learnt_alike = all(f.outcome is Outcome.ALIGNED for f in (*findings, *trained))
     return judge.conclude(
         NUMBER,
         TITLE,
-        [*findings, *trained, *_scores(evidence)],
+        [*findings, *trained, *_scores(evidence), *over_seeds, *evidence.untrained],
         why=partial(_why, evidence, learnt_alike),
         coverage={
             "float64 updates": UPDATES,
             "float32 updates": int(ours.array(names[1]).size) if names[1] in ours else 0,
             "horizon": _reached(horizon, ours.array(names[1]).size if names[1] in ours else 0),
             "nudged runs": len(envelope.names) if envelope else 0,
+            **({"seeds": len(evidence.trainings)} if evidence.trainings else {}),
         },
-        notes=(*evidence.notes(), *_horizon_note(horizon, names[1], ours)),
+        notes=(
+            *evidence.notes(),
+            *_horizon_note(horizon, names[1], ours),
+            *equivalence.summed_up(intervals, len(evidence.trainings)),
+        ),
         series={key: tuple(map(float, values)) for key, values in series.items()},
-        details={"horizon": horizon, "scores": _side_by_side(evidence)},
+        details={
+            "horizon": horizon,
+            "scores": _side_by_side(evidence),
+            **({"equivalence": intervals} if intervals else {}),
+        },
     )
 
 
