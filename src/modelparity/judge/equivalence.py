@@ -29,7 +29,11 @@ class Interval:
 
 
 def interval(candidate: Array, reference: Array) -> Interval:
-    """Of one quantity over seeds (k,), k >= 2: Student's, on the paired differences."""
+    """Of one quantity over seeds (k,), k >= 2: Student's, on the paired differences.
+
+    Its p value is never below what signs alone could show, 2^(1-k): scores that come in few steps
+    may differ by the same amount in all of a few seeds.
+    """
     from scipy import stats
 
     gaps = candidate - reference
@@ -37,7 +41,7 @@ def interval(candidate: Array, reference: Array) -> Interval:
     error = float(gaps.std(ddof=1)) / np.sqrt(count)
     half = float(stats.t.ppf(CONFIDENCE, count - 1)) * error
     apart = abs(mean) / error if error > 0.0 else np.inf if mean else 0.0
-    p = min(1.0, 2.0 * float(stats.t.sf(apart, count - 1)))
+    p = min(1.0, max(2.0 * float(stats.t.sf(apart, count - 1)), 2.0 ** (1 - count)))
     margin = MARGIN * float(reference.std(ddof=1))
     return Interval(mean, mean - half, mean + half, margin, p, count)
 
