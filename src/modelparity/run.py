@@ -80,18 +80,24 @@ def record_both(reference: SideOrder, candidate: SideOrder, progress: Progress) 
         first.result()
 
 
-def side_by_side(orders: Sequence[SideOrder], progress: Progress) -> None:
-    """Run these processes at once; the first that fails ends all. Errors as of `record_side`."""
-    running = list[subprocess.Popen[str]]()
-    with ThreadPoolExecutor(max(1, len(orders))) as pool:
-        started = [
-            pool.submit(_hear, order, order.command(), progress, running=running)
-            for order in orders
-        ]
+def side_by_side(orders: Sequence[SideOrder], at_once: int, progress: Progress) -> None:
+    """Run these processes, so many at once; the first that fails ends all.
+
+    Errors as of `record_side`.
+    """
+    running, stopped = list[subprocess.Popen[str]](), Event()
+
+    def one(order: SideOrder) -> None:
+        if not stopped.is_set():
+            _hear(order, order.command(), progress, running=running)
+
+    with ThreadPoolExecutor(at_once) as pool:
+        started = [pool.submit(one, order) for order in orders]
         try:
-            for one in as_completed(started):
-                one.result()
+            for done in as_completed(started):
+                done.result()
         except BaseException:
+            stopped.set()
             for process in running:
                 process.kill()
             raise

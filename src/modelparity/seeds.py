@@ -8,6 +8,7 @@ trained again.
 import argparse
 import importlib.util
 import os
+import shutil
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -47,14 +48,18 @@ def train(orders: list[SideOrder], count: int, progress: Progress) -> None:
     The sides' steps are recorded, and a candidate's order names its reference. Errors as of
     `record_side`.
     """
-    threads = [_threads(order.out) for order in orders]
-    workers = max(1, (os.cpu_count() or 1) // (sum(threads) or 1))
+    cores = os.cpu_count() or 1
+    at_once = max(1, cores // max(_threads(order.out) for order in orders))
+    workers = max(1, at_once // len(orders))  # a side
+    for order in orders:  # what a killed worker left
+        for left in (order.out / equivalence.NAME).glob(".*.partial-*"):
+            shutil.rmtree(left, ignore_errors=True)
     jobs = [
         replace(order, seeds=tuple(range(first, count + 1, workers)))
         for first in range(1, min(workers, count) + 1)
         for order in orders
     ]
-    side_by_side(jobs, progress)
+    side_by_side(jobs, at_once, progress)
 
 
 def _threads(out: Path) -> int:

@@ -1,7 +1,7 @@
 """What outcomes and kinds of evidence mean, in a few words; the figures are those of the judge."""
 
 from modelparity import judge
-from modelparity.judge.equivalence import CONFIDENCE as EQUIVALENCE_CONFIDENCE
+from modelparity.judge.equivalence import CONFIDENCE
 from modelparity.model import Outcome
 
 MEANING = {
@@ -51,9 +51,9 @@ RULES = (
     ),
     (
         "equivalence",
-        f"over seeds: {EQUIVALENCE_CONFIDENCE * 2 - 1:.0%} confidence interval of the difference of "
-        "means inside the margin, which is the standard deviation between two of the reference's "
-        "own seeds; diverged where the difference is significant, inconclusive in between",
+        f"over seeds: the {CONFIDENCE * 2 - 1:.0%} confidence interval of the difference of means "
+        "inside the margin, which is the standard deviation between two of the reference's own "
+        "seeds; diverged where the difference is significant, inconclusive in between",
     ),
     ("gross", "only differences that no rounding brings about; says little"),
     ("completeness", "what was promised is there and can be read"),

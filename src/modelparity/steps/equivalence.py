@@ -171,7 +171,10 @@ def _alike(pairs: Pairs) -> list[Finding]:
             elif name == "order" and not np.array_equal(c.array(name), r.array(name)):
                 text = "the candidate's batches are others, or come in another order: see step 8"
                 findings.append(_diverged(f"{place}/{name}", text))
-            elif c.array(name).dtype.kind == "f" and not np.isfinite(c.array(name)).all():
+            elif not np.isfinite(r.array(name)).all():
+                text = "the reference's is NaN or infinite"
+                findings.append(judge.inconclusive(f"{place}/{name}", text))
+            elif not np.isfinite(c.array(name)).all():
                 findings.append(_diverged(f"{place}/{name}", "NaN or infinite"))
     return findings
 

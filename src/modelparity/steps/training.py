@@ -121,7 +121,8 @@ def judge_step(evidence: Evidence) -> Verdict:
 def _why(evidence: Evidence, learnt_alike: bool, finding: Finding) -> Iterator[Hint]:
     """Which update parts the curves, by which part of it, and what would explain that."""
     if finding.name == "float64/training/loss":
-        found = list(why_training(evidence))
+        with np.errstate(all="ignore"):  # a training that fails may hold anything
+            found = list(why_training(evidence))
         yield from found
         if len(found) <= 1:  # no cause: at least how they part
             yield from why_curve(finding)
