@@ -41,7 +41,7 @@ def record(recorder: Recorder) -> None:
     for split in recorder.case.splits:
         for name, value in recorder.call("evaluate", model, settings, split).items():
             array = np.asarray(value)
-            if not array.ndim or array.dtype.kind in "iu":  # scores and decisions
+            if not array.ndim or array.dtype.kind in "iub":  # scores and decisions
                 recorder.writer.add(f"score/{split}/{name}", array)
 
 
