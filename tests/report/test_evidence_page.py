@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
 import evidence  # noqa: E402
 import evidence_page  # noqa: E402
+from example import passing  # noqa: E402
 
 from modelparity.report.json import as_json  # noqa: E402
-from report.example import passing  # noqa: E402
 
 RESULTS = (
     "# Results\n\nWritten by it.\n\n## ATIS\n\n| torch | epoch |\n|---|---|\n| mean | **1** |\n"
