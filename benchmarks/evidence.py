@@ -1,6 +1,6 @@
 """Run what docs/evidence.md rests on, and write that page and its HTML: `make evidence`.
 
-    python benchmarks/evidence.py [--data DIR --checkpoint DIR] [--out DIR] [--seeds 16]
+    python benchmarks/evidence.py [--data DIR --checkpoint DIR] [--out DIR] [--seeds 20]
                                   [--results-seeds 3] [--only NAME ...] [--page-only]
 
 Without --data and --checkpoint only the embedded task is run. A run that is finished, by the same
@@ -122,7 +122,7 @@ def main() -> int:
     parser.add_argument("--checkpoint", type=Path)
     parser.add_argument("--out", type=Path, default=ROOT / "out" / "evidence")
     parser.add_argument("--page", type=Path, default=ROOT / "docs" / "evidence.md")
-    parser.add_argument("--seeds", type=int, default=16, help="on the embedded task")
+    parser.add_argument("--seeds", type=int, default=20, help="on the embedded task")
     parser.add_argument("--results-seeds", type=int, default=3, help="by the recipes; 0: none")
     parser.add_argument("--only", nargs="+", default=(), help="names of ladders")
     parser.add_argument("--page-only", action="store_true", help="from the reports that are there")
