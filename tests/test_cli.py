@@ -379,3 +379,20 @@ def test_a_terminal_without_unicode_is_no_reason_to_fail(tmp_path):
     run = modelparity(tmp_path, *arguments, PYTHONIOENCODING="ascii")
     assert run.returncode == 3, run.stderr
     assert "Bj\\xf6rk" in run.stdout
+
+
+def test_seeds_are_trained_beside_the_steps_and_stay_for_the_next_run(tmp_path):
+    command = ("run", "toy", "--steps", "10", "--set", "seeds=2")
+    first = modelparity(tmp_path, *command)
+    assert first.returncode == 3, first.stderr  # two are too few
+    assert "not enough seeds to tell" in " ".join(first.stdout.split())
+    places = sorted((tmp_path / "out" / "toy").glob("*/seeds/*/manifest.json"))
+    assert [place.parent.name for place in places] == ["0001", "0002"] * 2
+    before = [place.stat().st_mtime_ns for place in places]
+    assert modelparity(tmp_path, *command).returncode == 3
+    assert [place.stat().st_mtime_ns for place in places] == before
+
+
+def test_a_number_of_seeds_that_is_none_is_refused_before_anything_is_recorded(tmp_path):
+    said = refusal(tmp_path, "run", "toy", "--steps", "10", "--set", "seeds=some")
+    assert said == "modelparity: --set seeds=some: expected a whole number"

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from modelparity import judge
+from modelparity import Fault, check, judge
 from modelparity.judge.distribution import families
 from modelparity.model import Outcome
+from toy.recorded import record_side
 
 SIZE = 65_536
 CUT = 0.87962566103423978  # standard deviation of a normal law cut at two of its own
@@ -109,3 +110,40 @@ def test_families_are_parameters_that_spread_alike_and_all():
     pairs = {f"{s}/{n}": (normal(draw, 9000, s),) * 2 for s in (0.02, 0.05) for n in range(3)}
     narrow, wide = ({f"{spread}/{n}" for n in range(3)} for spread in (0.02, 0.05))
     assert list(map(set, families(pairs))) == [narrow, wide, narrow | wide]
+
+
+def test_the_report_states_the_power_of_its_tests(recorded):
+    [verdict] = check(recorded.reference, recorded.candidate, steps=(9,)).verdicts
+    assert verdict.outcome is Outcome.ALIGNED
+    [note] = verdict.notes
+    assert "another standard deviation is caught with probability 90%" in note
+    assert set(verdict.details["least spread caught"]) == {
+        name.removeprefix("drawn/")
+        for name in (f.name for f in verdict.findings)
+        if name.startswith("drawn/")
+    }
+
+
+def scaled(factor):
+    def override(functions):
+        def build_model(settings):
+            model = functions["build_model"](settings)
+            for _, module in model.modules():
+                for name, values in module.params.items():
+                    if values.ndim == 2:
+                        module.params[name] = values * values.dtype.type(factor)
+            return model
+
+        return {"build_model": build_model}
+
+    return Fault("scaled", 9, "drawn", "another standard deviation", override)
+
+
+@pytest.mark.parametrize(("factor", "outcome"), [(1.0, Outcome.ALIGNED), (1.1, Outcome.DIVERGED)])
+def test_what_is_said_to_be_caught_in_all_parameters_is(recorded, tmp_path, factor, outcome):
+    """The toy is tiny: its note says which difference its few values show."""
+    wrong = record_side(
+        "candidate", tmp_path / "it", given=recorded.reference, fault=scaled(factor), steps=(9,)
+    )
+    [verdict] = check(recorded.reference, wrong, steps=(9,)).verdicts
+    assert verdict.outcome is outcome, verdict.notes

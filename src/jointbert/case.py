@@ -32,6 +32,7 @@ SETTINGS: Mapping[str, Setting] = {
     "max_grad_norm": 1.0,
     "slot_loss_coef": 1.0,
     "trained_updates": 150,  # updates of the reference before step 3 measures
+    "seeds": 0,  # independent trainings of each side that step 10 compares
     # the model; the last four only for the embedded one
     "dropout": 0.1,
     "attention": "eager",
@@ -89,7 +90,7 @@ def _check_settings(settings: Mapping[str, Setting]) -> None:
     try:
         for name, default in SETTINGS.items():
             typed(name, settings[name], default)
-        check_values(settings, CHOICES, zero=("learning_rate",))
+        check_values(settings, CHOICES, zero=("learning_rate", "seeds"))
     except UsageError as error:
         raise UsageError(f"setting {error}") from None
     if int(settings["hidden"]) % int(settings["heads"]):

@@ -10,7 +10,7 @@ from modelparity import judge
 from modelparity.errors import InputError
 from modelparity.model import Finding, Outcome, Report, Rule, Verdict
 from modelparity.recording import Recording, broken_seals, read
-from modelparity.steps import BESIDE, LEANS_ON, START, STEPS
+from modelparity.steps import BESIDE, LEANS_ON, OVER_SEEDS, START, STEPS
 from modelparity.steps.evidence import Evidence
 
 ALL_STEPS = tuple(step.NUMBER for step in STEPS)
@@ -176,19 +176,23 @@ def _judge(reference: Path, candidate: Path, step: ModuleType, models: _Pair) ->
     broken = [*pair.broken, *models.broken]
     beside = _beside(reference, step)
     broken += beside.broken
-    doubts = [*models.findings, *pair.findings, *beside.findings]
-    if doubts:
-        return judge.conclude(step.NUMBER, step.TITLE, [*broken, *doubts])
+    missing = [*models.findings, *pair.findings, *beside.findings]
+    if missing:
+        return judge.conclude(step.NUMBER, step.TITLE, [*broken, *missing])
     (ours, theirs), (our_model, their_model) = pair.recordings, models.recordings
     try:
-        evidence = Evidence(ours, theirs, our_model, their_model, *_terms(ours), *beside.recordings)
+        evidence = Evidence(ours, theirs, our_model, their_model, *_terms(ours))
+        evidence = replace(evidence, beside=next(iter(beside.recordings), None))
+        if step.NUMBER in OVER_SEEDS:
+            pairs, doubts = OVER_SEEDS[step.NUMBER].found(reference, candidate, ours.manifest)
+            evidence = replace(evidence, trainings=pairs, untrained=doubts)
         verdict: Verdict = step.judge_step(evidence)
     except InputError as error:
         verdict = judge.conclude(step.NUMBER, step.TITLE, [judge.inconclusive("", str(error))])
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         text = f"the recordings do not fit together: {type(error).__name__}: {error}"
-        doubts = [*broken, judge.inconclusive("", text)]
-        return judge.conclude(step.NUMBER, step.TITLE, doubts)
+        unfit = [*broken, judge.inconclusive("", text)]
+        return judge.conclude(step.NUMBER, step.TITLE, unfit)
     return _sealed(verdict, broken)
 
 

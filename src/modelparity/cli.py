@@ -22,7 +22,8 @@ from modelparity.report import write_all
 from modelparity.report.terminal import Progress, abandon, ladder
 from modelparity.report.text import clean
 from modelparity.run import SideOrder, look, record_both, record_side
-from modelparity.steps import STEPS
+from modelparity.seeds import train, wanted
+from modelparity.steps import OVER_SEEDS, STEPS
 
 EXIT = {Outcome.ALIGNED: 0, Outcome.DIVERGED: 1, Outcome.INCONCLUSIVE: 3}
 
@@ -151,9 +152,12 @@ def _run(options: argparse.Namespace) -> int:
     )
     for order in (reference, candidate):
         replaceable(order.out, order.given)
+    seeds = wanted(case, reference.changes) if set(steps) & set(OVER_SEEDS) else 0
     look(candidate)  # a reference takes long to record: too long to find out then
     try:
         record_both(reference, candidate, progress.update)
+        if seeds:
+            train([reference, candidate], seeds, progress.update)
         progress.update("judging", 0, 1)
         report = check(reference.out, candidate.out, steps=steps, fault=options.fault)
     finally:
@@ -180,8 +184,11 @@ def _record(options: argparse.Namespace) -> int:
         fault=options.fault,
         changes=tuple(options.changes),
     )
+    seeds = wanted(case, order.changes) if set(order.steps) & set(OVER_SEEDS) else 0
     try:
         record_side(order, progress.update)
+        if seeds:
+            train([order], seeds, progress.update)
     finally:
         progress.close()
     _say(f"recorded the {options.side} side in {options.out}")

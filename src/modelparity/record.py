@@ -23,7 +23,7 @@ from modelparity.errors import InputError, ParityError, UnreachableDropout, Usag
 from modelparity.model import Case, Fault, Setting
 from modelparity.recording import Writer, digest, tree_digest
 from modelparity.sides import in_short, load_side
-from modelparity.steps import BESIDE, START, STEPS
+from modelparity.steps import BESIDE, START, STEPS, equivalence
 from modelparity.steps.recorder import MissingFunction, NotGiven, Recorder
 from modelparity.unfinished import leaving_nothing, put_in_place, unfinished
 from modelparity.witness import Witness
@@ -69,7 +69,7 @@ def record(
             **adapter.versions(),
             **adapter.start(threads=int(settings.get("threads", 0))),
         }
-        header = _header(case, role, settings, environment)
+        about = header(case, role, settings, environment)
         recorder = Recorder(
             case=case,
             role=role,
@@ -84,14 +84,14 @@ def record(
         witness = Witness((case.reference, case.candidate, module), case.shared)
         for step in [START] + [step for step in STEPS if step.NUMBER in steps]:
             progress(f"recording {step.NAME}", 0, 0)
-            _record_step(recorder, step, partial / step.NAME, header, witness)
-        put_in_place(partial, out)
+            record_step(recorder, step, partial / step.NAME, about, witness)
+        put_in_place(partial, out, kept=equivalence.NAME)
         ready()
         beside = [BESIDE[n] for n in steps if n in BESIDE] if role == "reference" else []
         for step in beside:
             moved = _moved(settings, partial, out)
             alone = replace(recorder, settings=moved, given=out, directory=out, _given={})
-            _record_step(alone, step, partial, header, witness)
+            record_step(alone, step, partial, about, witness)
             put_in_place(partial, out / step.NAME)
 
 
@@ -122,22 +122,26 @@ def replaceable(out: Path, given: Path | None) -> None:
     if given is not None and given.exists() and out.samefile(given):
         raise UsageError(f"--out {out}: these recordings are given; name another directory")
     steps = (START, *STEPS, *BESIDE.values())
-    known = {"inputs", *(step.NAME for step in steps)}
+    known = {"inputs", equivalence.NAME, *(step.NAME for step in steps)}
     if not (out.is_dir() and known.issuperset(path.name for path in out.iterdir())):
         raise UsageError(
             f"--out {out}: it holds something other than recordings; name another directory"
         )
 
 
-def _record_step(
+def record_step(
     recorder: Recorder,
     step: ModuleType,
     directory: Path,
-    header: Mapping[str, object],
+    about: Mapping[str, object],
     witness: Witness,
+    late: Callable[[], Mapping[str, object]] = dict,
 ) -> None:
-    """Record one step; what the side cannot do makes it incomplete, with the reason."""
-    recorder.writer = Writer(directory, {**header, "step": step.NAME})
+    """Record one step; what the side cannot do makes it incomplete, with the reason.
+
+    late  what the manifest says beside, known when all has run
+    """
+    recorder.writer = Writer(directory, {**about, "step": step.NAME})
     recorder.given_identities.clear()
     problem = ""
     try:
@@ -154,12 +158,14 @@ def _record_step(
         functions=sorted(ran),
         complete=not problem,
         problem=problem,
+        **late(),
     )
 
 
-def _header(
+def header(
     case: Case, role: str, settings: Mapping[str, object], environment: Mapping[str, str]
 ) -> dict[str, object]:
+    """What every manifest of a side says of how it was recorded."""
     plain = {key: value for key, value in settings.items() if key not in case.paths}
     paths = [(key, settings[key]) for key in case.paths if settings.get(key)]
     return {
@@ -186,8 +192,17 @@ def _header(
     }
 
 
-def main(arguments: list[str] | None = None, channel: TextIO = sys.stdout) -> int:
-    """The entry point of a side's process. Exit codes: 0 recorded, 2 cannot be used."""
+Progress = Callable[[str, int, int], None]
+Obey = Callable[[argparse.Namespace, Progress, Callable[[], None]], None]
+
+
+def main(
+    arguments: list[str] | None = None, channel: TextIO = sys.stdout, obey: Obey | None = None
+) -> int:
+    """The entry point of a side's process. Exit codes: 0 recorded, 2 cannot be used.
+
+    obey  does what the options say, in place of recording the steps
+    """
     parser = argparse.ArgumentParser(prog="modelparity.record")
     parser.add_argument("case")
     parser.add_argument("--side", choices=("reference", "candidate"), required=True)
@@ -198,6 +213,7 @@ def main(arguments: list[str] | None = None, channel: TextIO = sys.stdout) -> in
     parser.add_argument("--fault", default="")
     parser.add_argument("--set", action="append", default=[], dest="changes")
     parser.add_argument("--partial", type=Path)
+    parser.add_argument("--seeds", default="", help="step 10's independent trainings, as in 1,3")
     parser.add_argument("--look", action="store_true", help="only load what is given")
     options = parser.parse_args(arguments)
 
@@ -205,7 +221,7 @@ def main(arguments: list[str] | None = None, channel: TextIO = sys.stdout) -> in
         print(json.dumps(message), file=channel, flush=True)
 
     try:
-        _obey(
+        (obey or _obey)(
             options,
             lambda text, done, total: tell(text=text, done=done, total=total),
             lambda: tell(ready=True),
@@ -220,11 +236,7 @@ def main(arguments: list[str] | None = None, channel: TextIO = sys.stdout) -> in
     return 0
 
 
-def _obey(
-    options: argparse.Namespace,
-    progress: Callable[[str, int, int], None],
-    ready: Callable[[], None],
-) -> None:
+def _obey(options: argparse.Namespace, progress: Progress, ready: Callable[[], None]) -> None:
     case = load_case(options.case)
     module = options.module or getattr(case, options.side)
     fault = load_fault(case, options.fault) if options.fault else None
@@ -250,7 +262,7 @@ def _obey(
     )
 
 
-def _private_output() -> TextIO:
+def private_output() -> TextIO:
     """Standard output for this module alone: whatever else is printed becomes standard error.
 
     Workers that a side forks do not keep it open, or nobody would notice the side's own end.
@@ -262,4 +274,4 @@ def _private_output() -> TextIO:
 
 
 if __name__ == "__main__":
-    sys.exit(main(channel=_private_output()))
+    sys.exit(main(channel=private_output()))

@@ -6,8 +6,8 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +40,7 @@ class SideOrder:
     python: str = ""
     fault: str = ""
     changes: tuple[str, ...] = ()
+    seeds: tuple[int, ...] = ()  # only these of step 10's independent trainings
 
     def command(self) -> list[str]:
         """The command line of the side's process."""
@@ -50,7 +51,10 @@ class SideOrder:
                 options += [f"--{name}", str(value)]
         for change in self.changes:
             options += ["--set", change]
-        return [self.python or sys.executable, "-m", "modelparity.record", self.case, *options]
+        if self.seeds:
+            options += ["--seeds", ",".join(map(str, self.seeds))]
+        module = "modelparity.seeds" if self.seeds else "modelparity.record"
+        return [self.python or sys.executable, "-m", module, self.case, *options]
 
 
 def look(order: SideOrder) -> None:
@@ -77,6 +81,29 @@ def record_both(reference: SideOrder, candidate: SideOrder, progress: Progress) 
                 process.kill()
             raise
         first.result()
+
+
+def side_by_side(orders: Sequence[SideOrder], at_once: int, progress: Progress) -> None:
+    """Run these processes, so many at once; the first that fails ends all.
+
+    Errors as of `record_side`.
+    """
+    running, stopped = list[subprocess.Popen[str]](), Event()
+
+    def one(order: SideOrder) -> None:
+        if not stopped.is_set():
+            _hear(order, order.command(), progress, running=running)
+
+    with ThreadPoolExecutor(at_once) as pool:
+        started = [pool.submit(one, order) for order in orders]
+        try:
+            for done in as_completed(started):
+                done.result()
+        except BaseException:
+            stopped.set()
+            for process in running:
+                process.kill()
+            raise
 
 
 def record_side(

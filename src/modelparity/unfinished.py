@@ -32,14 +32,17 @@ def leaving_nothing(partial: Path) -> Iterator[None]:
                 continue
 
 
-def put_in_place(partial: Path, out: Path) -> None:
+def put_in_place(partial: Path, out: Path, kept: str = "") -> None:
     """Give the finished `partial` its name, in place of an older one.
 
     The older one is moved aside first: removing it takes time, in which this may be interrupted.
+    What it holds under the name `kept` stays.
     """
     if out.exists():
         out.rename(_replaced(partial))
     partial.rename(out)
+    if kept and (_replaced(partial) / kept).exists():
+        (_replaced(partial) / kept).rename(out / kept)
     shutil.rmtree(_replaced(partial), ignore_errors=True)
 
 

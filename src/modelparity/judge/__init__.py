@@ -34,6 +34,7 @@ from modelparity.judge.distribution import (
     same_law,
     same_law_together,
 )
+from modelparity.judge.equivalence import Interval, equivalent, interval, rightness
 from modelparity.judge.verdict import conclude, facts, inconclusive, missing
 
 __all__ = [
@@ -47,20 +48,24 @@ __all__ = [
     "POWER",
     "ULP32",
     "UPDATES",
+    "Interval",
     "Pair",
     "conclude",
     "envelope",
+    "equivalent",
     "exact",
     "facts",
     "float64",
     "group_rounding",
     "group_scale",
     "inconclusive",
+    "interval",
     "least_caught",
     "least_caught_in_all",
     "level_of",
     "missing",
     "noise",
+    "rightness",
     "same_law",
     "same_law_together",
     "schedule",

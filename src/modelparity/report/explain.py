@@ -1,6 +1,7 @@
 """What outcomes and kinds of evidence mean, in a few words; the figures are those of the judge."""
 
 from modelparity import judge
+from modelparity.judge.equivalence import CONFIDENCE
 from modelparity.model import Outcome
 
 MEANING = {
@@ -47,6 +48,12 @@ RULES = (
         f"every point of a curve: float64 within {judge.POINT:g} of the value; float32 within "
         f"{judge.ENVELOPE_FACTOR:g} times the envelope of one-ulp-nudged reference runs, up to "
         f"the horizon, where they part by {judge.HORIZON:g} of the loss",
+    ),
+    (
+        "equivalence",
+        f"over seeds: the {CONFIDENCE * 2 - 1:.0%} confidence interval of the difference of means "
+        "inside the margin, which is the standard deviation between two of the reference's own "
+        "seeds; diverged where the difference is significant, inconclusive in between",
     ),
     ("gross", "only differences that no rounding brings about; says little"),
     ("completeness", "what was promised is there and can be read"),

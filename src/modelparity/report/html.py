@@ -120,6 +120,7 @@ def _step(rung: Rung, verdict: Verdict) -> str:
         *(_figure(chart, text) for chart, text in charts(verdict)),
         _modules(verdict),
         _scores(verdict),
+        _over_seeds(verdict),
         "</section>",
     ]
     return "\n".join(filter(None, parts))
@@ -222,6 +223,21 @@ def _scores(verdict: Verdict) -> str:
         return ""
     table = _table(("score", "reference", "candidate"), rows, numbers=(1, 2))
     return f"<details><summary>Scores of both sides</summary>{table}</details>"
+
+
+def _over_seeds(verdict: Verdict) -> str:
+    """Differences of means over seeds, where there are any."""
+    found = verdict.details.get("equivalence")
+    if not isinstance(found, Mapping) or not found:
+        return ""
+    keys = ("mean", "low", "high", "margin", "p")
+    rows = [
+        f'<td class="name">{_name(name)}</td>'
+        + "".join(f'<td class="number">{figure(one[key])}</td>' for key in keys)
+        for name, one in found.items()
+    ]
+    head = ("over seeds", "difference of means", "90% from", "to", "margin", "p")
+    return _table(head, rows, numbers=range(1, 6))
 
 
 def _sides(report: Report) -> str:

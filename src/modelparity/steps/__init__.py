@@ -6,6 +6,7 @@ from types import ModuleType
 from modelparity.steps import (
     backward,
     envelope,
+    equivalence,
     evaluation_data,
     forward,
     initialisation,
@@ -43,3 +44,5 @@ LEANS_ON: dict[int, tuple[int, ...]] = {
 START = start
 # What steps have recorded by the reference alone, when all that the candidate needs is there.
 BESIDE: Mapping[int, ModuleType] = {training.NUMBER: envelope}
+# What steps have trained over seeds by either side, where the case's settings ask for it.
+OVER_SEEDS: Mapping[int, ModuleType] = {training.NUMBER: equivalence}

@@ -26,6 +26,8 @@ class Evidence:
     rules: tuple[Rule, ...]
     mask: str = ""
     beside: Recording | None = None  # what the reference alone recorded for this step
+    trainings: tuple[tuple[Recording, Recording], ...] = ()  # (candidate's, reference's) a seed
+    untrained: tuple[Finding, ...] = ()  # which of them cannot be used, and why
 
     @cached_property
     def module_names(self) -> dict[str, str]:

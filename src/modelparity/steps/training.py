@@ -11,7 +11,7 @@ from modelparity import judge
 from modelparity.diagnose import Hint, curves
 from modelparity.model import Finding, Outcome, Verdict
 from modelparity.recording import Recording
-from modelparity.steps import backward
+from modelparity.steps import backward, equivalence
 from modelparity.steps.envelope import UPDATES, losses, trained_under
 from modelparity.steps.evidence import UPDATED, Evidence, compare
 from modelparity.steps.recorder import Batch, Recorder
@@ -88,21 +88,31 @@ def judge_step(evidence: Evidence) -> Verdict:
     trained = _trained(evidence, horizon or 0)
     # Modules in float32 make a clean port's updates part by more than float64 shows.
     trained += [] if evidence.hard_float32 else compare(evidence, "trace/", UPDATED)
+    over_seeds, intervals = equivalence.compared(evidence.trainings)
     learnt_alike = all(f.outcome is Outcome.ALIGNED for f in (*findings, *trained))
     return judge.conclude(
         NUMBER,
         TITLE,
-        [*findings, *trained, *_scores(evidence)],
+        [*findings, *trained, *_scores(evidence), *over_seeds, *evidence.untrained],
         why=partial(_why, evidence, learnt_alike),
         coverage={
             "float64 updates": UPDATES,
             "float32 updates": int(ours.array(names[1]).size) if names[1] in ours else 0,
             "horizon": _reached(horizon, ours.array(names[1]).size if names[1] in ours else 0),
             "nudged runs": len(_nudged(envelope)) if envelope else 0,
+            **({"seeds": len(evidence.trainings)} if evidence.trainings else {}),
         },
-        notes=(*evidence.notes(), *_horizon_note(horizon, names[1], ours)),
+        notes=(
+            *evidence.notes(),
+            *_horizon_note(horizon, names[1], ours),
+            *equivalence.summed_up(intervals, len(evidence.trainings)),
+        ),
         series={key: tuple(map(float, values)) for key, values in series.items()},
-        details={"horizon": horizon, "scores": _side_by_side(evidence)},
+        details={
+            "horizon": horizon,
+            "scores": _side_by_side(evidence),
+            **({"equivalence": intervals} if intervals else {}),
+        },
     )
 
 
@@ -131,7 +141,8 @@ def _trained(evidence: Evidence, horizon: int) -> list[Finding]:
 def _why(evidence: Evidence, learnt_alike: bool, finding: Finding) -> Iterator[Hint]:
     """Which update parts the curves, by which part of it, and what would explain that."""
     if finding.name == "float64/training/loss":
-        found = list(why_training(evidence))
+        with np.errstate(all="ignore"):  # a training that fails may hold anything
+            found = list(why_training(evidence))
         yield from found
         if len(found) <= 1:  # no cause: at least what it can be, and how they part
             yield from _by_dropout(finding)

@@ -1,0 +1,154 @@
+"""Run what docs/evidence.md rests on, and write that page and its HTML: `make evidence`.
+
+    python benchmarks/evidence.py [--data DIR --checkpoint DIR] [--out DIR] [--seeds 20]
+                                  [--results-seeds 3] [--only NAME ...] [--page-only]
+
+Without --data and --checkpoint only the embedded task is run. A run that is finished, by the same
+code and command, is kept in --out: the command goes on where it was stopped, and inside a run the
+seeds that are trained are not trained again. The page is written anew after each run, from what is
+there. Exit code 1 if a finished ladder is not aligned, 3 if one is not finished.
+"""
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from clean_runs import source
+from evidence_page import Run, as_html, as_markdown, page
+
+ROOT = Path(__file__).resolve().parents[1]
+TASKS = ("atis", "snips")
+TITLES = {"embedded": "Embedded task", "atis": "ATIS", "snips": "SNIPS"}
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One ladder: its name, its title, and what `--set` changes; paths as the page shows them."""
+
+    name: str
+    title: str
+    changes: Mapping[str, str]
+
+    def shown(self) -> str:
+        """The command beside each figure."""
+        return " ".join(["modelparity run jointbert", *self._set(self.changes)])
+
+    def command(self, places: Mapping[str, Path], out: Path) -> list[str]:
+        """The command that is run: the same, with the places of this machine."""
+        changes = {k: str(places.get(v, v)) for k, v in self.changes.items()}
+        words = [word for one in self._set(changes) for word in one.split(" ", 1)]
+        start = [sys.executable, "-m", "modelparity.cli", "run", "jointbert"]
+        return [*start, *words, "--out", str(out)]
+
+    @staticmethod
+    def _set(changes: Mapping[str, str]) -> list[str]:
+        return [f"--set {key}={value}" for key, value in changes.items()]
+
+
+def planned(seeds: int, *, real: bool) -> list[Planned]:
+    """Every ladder, softmax and CRF; independent trainings on the embedded task."""
+    over_seeds = {"seeds": str(seeds)} if seeds else {}
+    tasks: dict[str, dict[str, str]] = {"embedded": over_seeds}
+    if real:
+        tasks |= {task: {"data": f"DATA/{task}", "checkpoint": "CHECKPOINT"} for task in TASKS}
+    found = []
+    for task, changes in tasks.items():
+        found.append(Planned(task, f"{TITLES[task]}, softmax", changes))
+        crf = {**changes, "crf": "true"}
+        found.append(Planned(f"{task}-crf", f"{TITLES[task]}, CRF", crf))
+    return found
+
+
+def run(plan: Planned, places: Mapping[str, Path], out: Path) -> None:
+    """Run a ladder unless it is finished: by this command, and by the code as it is."""
+    mark = out / plan.name / "run.json"
+    made = {"command": plan.shown(), "source": source()}
+    if mark.exists() and json.loads(mark.read_text(encoding="utf-8")) == made:
+        return
+    mark.unlink(missing_ok=True)
+    print(plan.shown(), file=sys.stderr, flush=True)
+    command = plan.command(places, out / plan.name)
+    status = subprocess.run(command, stdout=sys.stderr, check=False).returncode
+    if status not in (0, 1, 3):
+        sys.exit(status)
+    mark.write_text(json.dumps(made) + "\n", encoding="utf-8")
+
+
+def results(given: argparse.Namespace) -> None:
+    """The scores of both frameworks over seeds, by the recipes; resumable by itself."""
+    command = [sys.executable, str(ROOT / "benchmarks" / "jointbert_results.py")]
+    command += ["--data", str(given.data), "--checkpoint", str(given.checkpoint)]
+    command += ["--seeds", str(given.results_seeds), "--out", str(given.out / "results")]
+    command += ["--page", str(given.out / "results.md")]
+    status = subprocess.run(command, check=False).returncode
+    if status:
+        sys.exit(status)
+
+
+def finished(plan: Planned, out: Path) -> Run | None:
+    """A ladder's report, where it has one."""
+    path = out / plan.name / "report.json"
+    if not path.exists():
+        return None
+    report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return Run(plan.name, plan.title, plan.shown(), report)
+
+
+def write(plans: Sequence[Planned], given: argparse.Namespace) -> list[Run]:
+    """Both pages from what there is; each report goes beside them, to be linked to."""
+    runs = [one for plan in plans if (one := finished(plan, given.out)) is not None]
+    reports = given.page.with_suffix("")
+    reports.mkdir(parents=True, exist_ok=True)
+    for one in runs:
+        shutil.copy(given.out / one.name / "report.html", reports / f"{one.name}.html")
+    waiting = [plan.title for plan in plans if plan.name not in {one.name for one in runs}]
+    scored = given.out / "results.md"
+    table = scored.read_text(encoding="utf-8") if scored.exists() else ""
+    blocks = page(runs, waiting, table, reports.name)
+    given.page.write_text(as_markdown(blocks, given.page.with_suffix(".html").name), "utf-8")
+    given.page.with_suffix(".html").write_text(as_html(blocks), "utf-8")
+    return runs
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--data", type=Path, help="directory of atis and snips")
+    parser.add_argument("--checkpoint", type=Path)
+    parser.add_argument("--out", type=Path, default=ROOT / "out" / "evidence")
+    parser.add_argument("--page", type=Path, default=ROOT / "docs" / "evidence.md")
+    parser.add_argument("--seeds", type=int, default=20, help="on the embedded task")
+    parser.add_argument("--results-seeds", type=int, default=3, help="by the recipes; 0: none")
+    parser.add_argument("--only", nargs="+", default=(), help="names of ladders")
+    parser.add_argument("--page-only", action="store_true", help="from the reports that are there")
+    given = parser.parse_args()
+    if (given.data is None) != (given.checkpoint is None):
+        parser.error("--data and --checkpoint go together")
+    plans = planned(given.seeds, real=given.data is not None)
+    unknown = set(given.only) - {plan.name for plan in plans}
+    if unknown:
+        parser.error(f"--only {' '.join(sorted(unknown))}: no such ladder")
+    places = {f"DATA/{task}": given.data / task for task in TASKS} if given.data else {}
+    places |= {"CHECKPOINT": given.checkpoint} if given.checkpoint else {}
+    given.out.mkdir(parents=True, exist_ok=True)
+    if not given.page_only:
+        for plan in plans:
+            if not given.only or plan.name in given.only:
+                run(plan, places, given.out)
+                write(plans, given)
+        if given.data and given.results_seeds and not given.only:
+            results(given)
+    runs = write(plans, given)
+    if any(one.report["outcome"] == "diverged" for one in runs):
+        return 1
+    aligned = [one for one in runs if one.report["outcome"] == "aligned"]
+    return 0 if len(aligned) == len(plans) else 3
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,84 @@
+"""`make evidence`: every figure stands beside its command, and what is not run is said."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "benchmarks"))
+
+import evidence  # noqa: E402
+import evidence_page  # noqa: E402
+from example import passing  # noqa: E402
+
+from modelparity.report.json import as_json  # noqa: E402
+
+RESULTS = (
+    "# Results\n\nWritten by it.\n\n## ATIS\n\n| torch | epoch |\n|---|---|\n| mean | **1** |\n"
+)
+
+
+@pytest.fixture
+def report():
+    found = json.loads(as_json(passing()))
+    interval = {"mean": 0.01, "low": -0.02, "high": 0.04, "margin": 0.1, "p": 0.5, "seeds": 16}
+    [training] = [step for step in found["steps"] if step["number"] == 10]
+    training["details"]["equivalence"] = {"loss, part 4 of 4": interval}
+    training["coverage"]["seeds"] = 16
+    return found
+
+
+@pytest.fixture
+def blocks(report):
+    run = evidence_page.Run("atis", "ATIS, softmax", "modelparity run jointbert --set x=1", report)
+    return evidence_page.page([run], ["SNIPS, CRF"], RESULTS, "evidence")
+
+
+@pytest.mark.parametrize("form", ["markdown", "html"])
+def test_each_section_has_its_command_its_report_and_every_step(blocks, form):
+    if form == "markdown":
+        text = evidence_page.as_markdown(blocks, "evidence.html")
+    else:
+        text = evidence_page.as_html(blocks)
+    assert "modelparity run jointbert --set x=1" in text
+    assert "evidence/atis.html" in text
+    assert "Not run yet: SNIPS, CRF" in text
+    assert "loss, part 4 of 4" in text
+    for number in range(1, 11):
+        assert f"{number} " in text
+    assert "mean" in text
+
+
+def test_the_curves_stand_on_the_html_page(blocks):
+    assert evidence_page.as_html(blocks).count("<figure><svg") >= 2
+    assert "evidence.html" in evidence_page.as_markdown(blocks, "evidence.html")
+
+
+def test_the_page_shows_no_place_of_this_machine():
+    [plan] = [p for p in evidence.planned(16, real=True) if p.name == "snips-crf"]
+    assert plan.shown() == (
+        "modelparity run jointbert --set data=DATA/snips --set checkpoint=CHECKPOINT --set crf=true"
+    )
+    command = plan.command({"DATA/snips": Path("/there")}, Path("out"))
+    assert command[command.index("--set") + 1] == "data=/there"
+
+
+def test_a_finished_run_is_not_run_again(tmp_path, monkeypatch):
+    plan = evidence.planned(16, real=False)[0]
+    calls = []
+
+    def pretend(command, **_options):
+        calls.append(command)
+        (tmp_path / plan.name).mkdir(exist_ok=True)
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr(evidence.subprocess, "run", pretend)
+    for _ in range(2):
+        evidence.run(plan, {}, tmp_path)
+    assert len(calls) == 1
+    monkeypatch.setattr(evidence, "source", lambda: "other code")
+    evidence.run(plan, {}, tmp_path)
+    assert len(calls) == 2
