@@ -12,7 +12,7 @@ Array = np.ndarray[Any, Any]
 # In the reference's standard deviations over seeds: that of the gap between two of its own runs.
 MARGIN = 2.0**0.5
 CONFIDENCE = 0.95  # of each of the two one-sided tests
-ALPHA = 0.002  # family-wise: one clean comparison in five hundred may be accused
+ALPHA = 0.005  # family-wise: one clean comparison in two hundred may be accused
 FLIPS = 1 << 16  # sign flips that are tried; all of them up to 16 seeds
 
 
