@@ -24,13 +24,13 @@ def unpaired(names: Names, reference: Tensors, candidate: Tensors) -> list[Compa
     for name in names.reference_only:
         guess = names.guesses.get(name)
         hint = f"it looks like {guess}: --rename '{name} -> {guess}'" if guess else ""
-        found.append(_alone(name, "", "candidate", hint, reference[name]))
+        found.append(_alone(name, None, "candidate", hint, reference[name]))
     for name in names.candidate_only:
         found.append(_alone(name, name, "reference", "", candidate[name]))
     return found
 
 
-def _alone(name: str, candidate: str, lacking: str, hint: str, tensor: Tensor) -> Compared:
+def _alone(name: str, candidate: str | None, lacking: str, hint: str, tensor: Tensor) -> Compared:
     message = f"the {lacking} has no such tensor"
     hints = (hint,) if hint else ()
     finding = Finding(name, "exact", Outcome.DIVERGED, message, hints, math.inf)
@@ -65,7 +65,9 @@ def misfit(
     elif truth.shape != reference.shape:
         message = f"the truth has shape {truth.shape}, the reference {reference.shape}"
     elif whole(truth.dtype) or epsilon(truth.dtype) >= epsilon(reference.dtype):
-        message = f"the truth is {truth.dtype}, no more precise than the {reference.dtype} it judges"
+        message = (
+            f"the truth is {truth.dtype}, no more precise than the {reference.dtype} it judges"
+        )
     else:
         return None
     return _unmeasured(facing, reference, Outcome.INCONCLUSIVE, message)

@@ -44,7 +44,7 @@ def judge(name: str, figures: Figures, limit: Limit | Noise) -> Finding:
     own = limit.own if isinstance(limit, Noise) else None
     hints: tuple[str, ...] = ()
     if figures.unlike:
-        message = f"{_many(figures.unlike)} NaN or infinite and not alike on both sides"
+        message = f"{_many(figures.unlike)} NaN or infinite {_side(figures)}"
         message += f", the first at {place(figures.first_nonfinite)}"
         return Finding(name, rule, Outcome.DIVERGED, message, ratio=math.inf)
     if not ratio <= 1.0:
@@ -73,7 +73,7 @@ def _judged(figures: Figures, limit: Limit | Noise) -> tuple[str, float, str]:
         allowed = limit.atol + limit.rtol * abs(figures.worst_reference)
         ratio = ratio_of(figures.max_abs, allowed)
         ratio = max(ratio, TOO_NEAR) if figures.beyond else min(ratio, 1.0)
-        words = f"{_beyond(figures)} beyond rtol {limit.rtol:.3g}, atol {limit.atol:.3g}"
+        words = _beyond(figures, f"rtol {limit.rtol:.3g}, atol {limit.atol:.3g}")
         return "elementwise", ratio, words
     if isinstance(limit, Noise):
         scale = limit.ulp * (figures.reference_rms or 0.0)
@@ -86,23 +86,27 @@ def _judged(figures: Figures, limit: Limit | Noise) -> tuple[str, float, str]:
     peak_allowed = allowed_peak(limit, figures)
     ratio = max(ratio_of(figures.rms, rms_allowed), ratio_of(figures.max_abs, peak_allowed))
     if not figures.max_abs <= peak_allowed:
-        words = f"{_beyond(figures)} beyond {peak_allowed:.2g}"
+        words = _beyond(figures, f"{peak_allowed:.2g}")
     else:
         words = f"rms {figures.rms:.2g} where {rms_allowed:.2g} is allowed"
     return rule, ratio, words
 
 
-def _beyond(figures: Figures) -> str:
-    if figures.beyond is None:
-        return "elements lie"
-    words = f"{figures.beyond:,} of {figures.elements:,} elements lie"
-    if figures.first_beyond:
-        words += f", the first at {place(figures.first_beyond)},"
-    return words
+def _beyond(figures: Figures, allowed: str) -> str:
+    words = f"{figures.beyond or 0:,} of {figures.elements:,} elements beyond {allowed}"
+    return words + (f", the first at {place(figures.first_beyond)}" if figures.first_beyond else "")
 
 
 def _many(count: int) -> str:
     return "1 element is" if count == 1 else f"{count:,} elements are"
+
+
+def _side(figures: Figures) -> str:
+    if not figures.reference_nonfinite:
+        return "in the candidate only"
+    if not figures.candidate_nonfinite:
+        return "in the reference only"
+    return "and not the same on both sides"
 
 
 def _worst(figures: Figures) -> str:

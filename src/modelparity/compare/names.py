@@ -58,7 +58,9 @@ def face(
     """
     order = {name: place for place, name in enumerate(reference)}
     rules = [renaming(text) for text in rename]
-    by_rule = {f"rule {r.reference} -> {r.candidate}": t for r, t in zip(rules, rename, strict=True)}
+    by_rule = {
+        f"rule {r.reference} -> {r.candidate}": t for r, t in zip(rules, rename, strict=True)
+    }
     matched = {f"--rename {text}": 0 for text in rename}
     matched |= {f"--transpose {text}": 0 for text in transpose}
     pairing = pair(order, candidate, rules)

@@ -5,7 +5,7 @@ import mmap
 import tempfile
 from collections.abc import Iterator
 from itertools import islice
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 
@@ -112,3 +112,17 @@ def _rechunked(blocks: Iterator[Array]) -> Iterator[Array]:
             rest = block[start:].copy()
     if rest is not None:
         yield rest
+
+
+def whole_array(tensor: Tensor) -> Array:
+    """The whole tensor, mapped where its file allows it, else in memory."""
+    flat = mapped(tensor) if size(tensor) else None
+    if flat is None:
+        held = [np.asarray(chunk) for chunk in tensor.chunks(max(1, size(tensor)))]
+        flat = np.concatenate(held) if held else np.empty(0, _plain_dtype(tensor.dtype))
+    return flat.reshape(tensor.shape)
+
+
+def _plain_dtype(name: str) -> Any:
+    """What chunks of a dtype come as: those that NumPy lacks, as float32."""
+    return np.float32 if name.startswith(("bfloat16", "float8")) else np.dtype(name)

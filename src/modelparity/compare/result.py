@@ -12,7 +12,7 @@ class Compared:
     """One tensor: what was found, and the evidence.
 
     finding    its name is the reference's, or the candidate's where that faces nobody
-    candidate  the candidate's name, "" where there is none
+    candidate  the candidate's name, None where there is none
     paired     the rule by which they face each other, "" for equal names
     dtype, shape  the reference's, or those of the side that has the tensor
     limit      where the tolerance comes from, "" where none was applied
@@ -21,7 +21,7 @@ class Compared:
     """
 
     finding: Finding
-    candidate: str
+    candidate: str | None
     paired: str
     dtype: str
     shape: tuple[int, ...]

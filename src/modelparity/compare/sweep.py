@@ -53,8 +53,8 @@ def measure_chunk(c: Array, r: Array, start: int, want: Want, at: Room) -> Parti
 
     start  the position of the chunk's first element in its tensor
     """
-    kinds = {c.dtype.kind, r.dtype.kind}
-    if kinds <= set("biu"):
+    kinds = c.dtype.kind + r.dtype.kind
+    if c.dtype.kind in "biu" and r.dtype.kind in "biu":
         return _whole(c, r, start, want, at)
     if "c" in kinds:
         return _complex(c, r, start, want)
@@ -114,7 +114,7 @@ def _floats(c: Array, r: Array, start: int, want: Want, at: Room) -> Partial:
         first_nonfinite=-1,
         first_unlike=-1,
         max_abs=furthest,
-        worst=start + top,
+        worst=start + top if furthest > 0.0 else -1,
         worst_candidate=values[0],
         worst_reference=values[1],
         reference_peak=peak,
@@ -137,9 +137,7 @@ def _same_bytes(c: Array, r: Array) -> bool:
 
 def _partial(size: int, peak: float = 0.0, **found: object) -> Partial:
     """Two chunks without any difference, but for what was found."""
-    nothing = Partial(
-        size, 0, -1, 0, 0, 0, 0, -1, -1, 0.0, -1, 0.0, 0.0, peak, ZERO, ZERO, ZERO
-    )
+    nothing = Partial(size, 0, -1, 0, 0, 0, 0, -1, -1, 0.0, -1, 0.0, 0.0, peak, ZERO, ZERO, ZERO)
     return nothing._replace(**found)
 
 
@@ -211,7 +209,7 @@ def _special(c: Array, r: Array, start: int, want: Want) -> Partial:
         first_nonfinite=start + int(fine.argmin()) if nonfinite else -1,
         first_unlike=start + place if odd else -1,
         max_abs=furthest,
-        worst=start + top if nonfinite < r.size else -1,
+        worst=start + top if furthest > 0.0 else -1,
         worst_candidate=c[top].item(),
         worst_reference=r[top].item(),
         reference_peak=peak,

@@ -95,9 +95,7 @@ def override(text: str) -> Override:
         if not equals or not values[key] >= 0.0:
             raise wrong
     if values.keys() <= {"rms", "peak"}:
-        limit: Limit = Tolerance(
-            values.get("rms", math.inf), values.get("peak", math.inf), source
-        )
+        limit: Limit = Tolerance(values.get("rms", math.inf), values.get("peak", math.inf), source)
     elif values.keys() <= {"rtol", "atol"}:
         limit = Elementwise(values.get("rtol", 0.0), values.get("atol", 0.0), source)
     else:

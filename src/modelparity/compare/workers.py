@@ -12,7 +12,9 @@ from modelparity.errors import InputError, ParityError, UsageError
 AGAIN = 3  # times that tasks are given out; a worker that the system killed is replaced
 
 
-def do(files: Files, tasks: Sequence[Task], *, workers: int = 1, dask: str = "") -> Iterator[Result]:
+def do(
+    files: Files, tasks: Sequence[Task], *, workers: int = 1, dask: str = ""
+) -> Iterator[Result]:
     """The results of tasks, in their order.
 
     workers  processes on this machine
