@@ -34,7 +34,7 @@ def _alone(name: str, candidate: str | None, lacking: str, hint: str, tensor: Te
     message = f"the {lacking} has no such tensor"
     hints = (hint,) if hint else ()
     finding = Finding(name, "exact", Outcome.DIVERGED, message, hints, math.inf)
-    return Compared(finding, candidate, "", tensor.dtype, tensor.shape)
+    return Compared(finding, candidate, None, tensor.dtype, tensor.shape)
 
 
 def misfit(

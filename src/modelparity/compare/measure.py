@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from modelparity.compare.facts import whole
-from modelparity.compare.figures import Figures, Partial, first, join
+from modelparity.compare.figures import Figures, first, join
 from modelparity.compare.judge import Noise, allowed_peak, judge
 from modelparity.compare.names import Facing
 from modelparity.compare.read import laid_shape, parts

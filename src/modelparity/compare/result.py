@@ -13,7 +13,7 @@ class Compared:
 
     finding    its name is the reference's, or the candidate's where that faces nobody
     candidate  the candidate's name, None where there is none
-    paired     the rule by which they face each other, "" for equal names
+    paired     the rule by which they face each other, "" for equal names, None for nobody
     dtype, shape  the reference's, or those of the side that has the tensor
     limit      where the tolerance comes from, "" where none was applied
     figures    None where nothing could be measured; against the truth where there is one
@@ -22,7 +22,7 @@ class Compared:
 
     finding: Finding
     candidate: str | None
-    paired: str
+    paired: str | None
     dtype: str
     shape: tuple[int, ...]
     limit: str = ""

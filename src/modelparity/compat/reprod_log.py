@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from modelparity.compat.statistics import Array, Gap, gap
 from modelparity.compare.read import whole_array
+from modelparity.compat.statistics import Array, Gap, gap
 from modelparity.errors import InputError
 from modelparity.formats import open_tensors
 from modelparity.model import Outcome

@@ -38,7 +38,7 @@ def _tensor(compared: Compared) -> dict[str, object]:
     return {
         "name": finding.name,
         "candidate": compared.candidate,
-        "paired_by": compared.paired or ("name" if compared.candidate == finding.name else ""),
+        "paired_by": "name" if compared.paired == "" else compared.paired,
         "outcome": finding.outcome.value,
         "rule": finding.rule,
         "ratio": finding.ratio,
