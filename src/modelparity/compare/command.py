@@ -38,6 +38,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--full", action="store_true", help="ulps, sign flips, cosine and more")
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes")
     parser.add_argument("--dask", default="", metavar="ADDRESS", help="a Dask scheduler")
+    parser.add_argument("--kernel", choices=("numpy", "compiled"), default="", help="what measures")
     parser.add_argument("--format", choices=PRINTED, default="table", help="what is printed")
     parser.add_argument("--json", action="store_true", help="--format json")
     parser.add_argument(
@@ -68,6 +69,7 @@ def run(options: argparse.Namespace, tell: Tell, *, colour: bool) -> tuple[str, 
             full=options.full,
             workers=options.workers,
             dask=options.dask,
+            kernel=options.kernel,
         ),
         tell=tell,
     )

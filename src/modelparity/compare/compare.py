@@ -8,12 +8,16 @@ from pathlib import Path
 from modelparity.compare.facts import misfit, mistyped, unpaired, whole
 from modelparity.compare.measure import Match, is_exact, measure
 from modelparity.compare.names import Names, face
+from modelparity.compare.read import size
 from modelparity.compare.result import Compared, Comparison
+from modelparity.compare.sweep import Want
 from modelparity.compare.tasks import Files, Result, Task, Tensors, close, tensors
 from modelparity.compare.tolerances import Exact, Override, choose, override
 from modelparity.compare.workers import do
+from modelparity.errors import UsageError
 from modelparity.model import Outcome
 
+PAYS = 1 << 27  # elements from which a compiled kernel makes up for its start
 Tell = Callable[[str, int, int], None]  # what is done, how much of it, of how much
 _GRAVITY = {Outcome.DIVERGED: 0, Outcome.INCONCLUSIVE: 1, Outcome.ALIGNED: 2}
 
@@ -25,6 +29,7 @@ class Options:
     rename, transpose  see `names.face`; tolerance  see `tolerances.override`
     full     the figures that decide nothing, too
     workers  processes on this machine; dask  the address of a scheduler
+    kernel   "numpy", "compiled", or "" for the one that pays: compiling takes seconds
     """
 
     rename: Sequence[str] = ()
@@ -33,6 +38,7 @@ class Options:
     full: bool = False
     workers: int = 1
     dask: str = ""
+    kernel: str = ""
 
 
 def compare(
@@ -66,10 +72,29 @@ def compare(
         )
         found, matches = _look(files, names, overrides)
         cut = options.workers > 1 or bool(options.dask)
-        found += measure(files, matches, doing, full=options.full, cut=cut)
+        want = Want(full=options.full, compiled=_compiled(options.kernel, matches))
+        found += measure(files, matches, doing, want=want, cut=cut)
     finally:
         close()
-    return _conclude(files, names, found)
+    return _conclude(files, names, found, kernel="compiled" if want.compiled else "numpy")
+
+
+def _compiled(kernel: str, matches: Sequence[Match]) -> bool:
+    """Whether numba measures; UsageError where it is asked for and not there."""
+    if kernel not in ("", "numpy", "compiled"):
+        raise UsageError(f"--kernel {kernel}: expected numpy or compiled")
+    elements = sum(size(m.reference) for m in matches)
+    if kernel == "numpy" or (not kernel and elements < PAYS):
+        return False
+    try:
+        import modelparity.compare.fused  # noqa: F401
+    except (ImportError, RuntimeError) as error:  # not there, or nowhere to keep what it compiles
+        if kernel:
+            raise UsageError(
+                f"--kernel compiled: {error}; pip install 'modelparity[fast]'"
+            ) from None
+        return False
+    return True
 
 
 def _look(
@@ -103,7 +128,7 @@ def _look(
     return found, matches
 
 
-def _conclude(files: Files, names: Names, found: Sequence[Compared]) -> Comparison:
+def _conclude(files: Files, names: Names, found: Sequence[Compared], *, kernel: str) -> Comparison:
     ordered = tuple(sorted(found, key=_reading_order))  # stable: the reference's order otherwise
     outcome = ordered[0].finding.outcome if ordered else Outcome.INCONCLUSIVE
     measured = [c for c in ordered if c.figures is not None]
@@ -128,6 +153,7 @@ def _conclude(files: Files, names: Names, found: Sequence[Compared]) -> Comparis
         },
         matched=names.matched,
         notes=tuple(f"{rule} matched no tensor" for rule in unused),
+        kernel=kernel,
     )
 
 

@@ -73,7 +73,7 @@ class Figures:
 
     Indices are those of the tensor, None where there is none. `worst` is the largest difference.
     Of whole numbers that are compared for equality, `reference_rms` and `reference_peak` are None
-    unless all figures were asked for; so is `beyond` where nothing was allowed or refused.
+    unless all figures were asked for; of all others so is `unequal`.
 
     max_relative  the largest abs(c - r) / max(abs(r), relative_floor)
     zero_unlike   elements that are zero on one side only
@@ -83,7 +83,7 @@ class Figures:
     """
 
     elements: int
-    unequal: int
+    unequal: int | None
     max_abs: float
     mean_abs: float
     rms: float

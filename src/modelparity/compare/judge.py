@@ -35,7 +35,8 @@ def allowed_peak(limit: Limit | Noise, figures: Figures) -> float:
         return limit.peak * peak if limit.peak < math.inf else math.inf
     if isinstance(limit, Noise):
         return NOISE_FACTOR * max(limit.own.max_abs, limit.ulp * peak)
-    return math.inf
+    # Unequal floats are not counted in the sweep.
+    return 0.0 if isinstance(limit, Exact) and figures.unequal is None else math.inf
 
 
 def judge(name: str, figures: Figures, limit: Limit | Noise) -> Finding:
@@ -65,10 +66,12 @@ def judge(name: str, figures: Figures, limit: Limit | Noise) -> Finding:
 def _judged(figures: Figures, limit: Limit | Noise) -> tuple[str, float, str]:
     """The rule's name, the distance in units of what is allowed, and both in words."""
     if isinstance(limit, Exact):
-        words = f"{figures.unequal:,} of {figures.elements:,} elements differ"
-        if figures.first_unequal is not None:
-            words += f", the first at {place(figures.first_unequal)}"
-        return "exact", math.inf if figures.unequal else 0.0, words
+        known = figures.unequal is not None
+        count = (figures.unequal if known else figures.beyond) or 0
+        where = figures.first_unequal if known else figures.first_beyond
+        words = f"{count:,} of {figures.elements:,} elements differ"
+        words += f", the first at {place(where)}" if where else ""
+        return "exact", math.inf if count or figures.max_abs > 0.0 else 0.0, words
     if isinstance(limit, Elementwise):
         allowed = limit.atol + limit.rtol * abs(figures.worst_reference)
         ratio = ratio_of(figures.max_abs, allowed)

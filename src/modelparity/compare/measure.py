@@ -51,14 +51,15 @@ class _Measured:
 
 
 def measure(
-    files: Files, matches: Sequence[Match], do: Doing, *, full: bool, cut: bool
+    files: Files, matches: Sequence[Match], do: Doing, *, want: Want, cut: bool
 ) -> list[Compared]:
     """One Compared for each match, in their order.
 
-    full  all figures; cut  spread large tensors over tasks, for more than one worker
+    want  the figures that are asked for, of any dtype and without limits
+    cut   spread large tensors over tasks, for more than one worker
     """
     jobs = [
-        (number, _job(match, full), 0, parts(match.reference))
+        (number, _job(match, want), 0, parts(match.reference))
         for number, match in enumerate(matches)
     ]
     tasks = plan(files, jobs, cut=cut)
@@ -79,9 +80,9 @@ def _pieces(files: Files, tasks: Sequence[Task], do: Doing) -> Iterator[tuple[Pi
         yield from zip(task, results, strict=True)
 
 
-def _job(match: Match, full: bool) -> Job:
+def _job(match: Match, want: Want) -> Job:
     dtype = match.reference.dtype
-    want = Want(full=full, dtype="" if whole(dtype) else dtype)
+    want = want._replace(dtype="" if whole(dtype) else dtype)
     if isinstance(match.limit, Elementwise) and match.truth is None:
         want = want._replace(rtol=match.limit.rtol, atol=match.limit.atol)
     facing = match.facing
@@ -123,7 +124,7 @@ def _count(
     jobs = []
     for number, m in enumerate(measured):
         if m.high > m.low:
-            job = _job(m.match, False)._replace(want=Want(atol=m.allowed), again=True)
+            job = _job(m.match, Want())._replace(want=Want(atol=m.allowed), again=True)
             jobs.append((number, job, m.low, m.high))
     counted: dict[int, Count] = {}
     for piece, counts in _pieces(files, plan(files, jobs, cut=cut), do):

@@ -33,7 +33,7 @@ def summary(found: Partial, shape: tuple[int, ...], *, dtype: str, exact: bool) 
     odd = found.first_unlike if found.unlike else found.first_nonfinite
     return Figures(
         elements=found.elements,
-        unequal=found.unequal,
+        unequal=found.unequal if full or exact else None,
         max_abs=found.max_abs,
         mean_abs=mean(found.gaps, count),
         rms=root_mean(found.squares, count),

@@ -1,8 +1,4 @@
-"""One sweep over the chunks of two tensors, in NumPy: each chunk is read once and stays in cache.
-
-Sums go through `np.add.reduce` (pairwise, in one order on every machine) and never through BLAS,
-whose order depends on the processor and on the number of threads.
-"""
+"""One sweep over two tensors, chunk by chunk, in NumPy: each chunk is read once, and in cache."""
 
 import math
 from dataclasses import dataclass
@@ -14,9 +10,13 @@ from modelparity.compare.extras import extras
 from modelparity.compare.figures import ZERO, Array, Extras, Partial, Scaled
 
 CHUNK = 1 << 16  # elements: three float64 buffers of this size stay in a second-level cache
+# Elements of a row whose squares BLAS sums: OpenBLAS spreads longer ones over threads, and what the
+# last bits are would depend on their number.
+ROW = 8192
 PROBE = 64  # elements; where they differ the chunks are not searched for equal bytes
 # Between these powers of two, squares and sums of a chunk neither overflow nor vanish in float64.
 _SMALLEST, _LARGEST = 2.0**-400, 2.0**400
+_COMPILED = (np.dtype(np.float32), np.dtype(np.float64))
 
 
 class Want(NamedTuple):
@@ -31,6 +31,7 @@ class Want(NamedTuple):
     atol: float | None = None
     full: bool = False
     dtype: str = ""
+    compiled: bool = False
 
 
 @dataclass(frozen=True)
@@ -82,30 +83,26 @@ def beyond_chunk(c: Array, r: Array, start: int, want: Want, at: Room) -> tuple[
 
 
 def _floats(c: Array, r: Array, start: int, want: Want, at: Room) -> Partial:
+    if want.compiled and c.dtype == r.dtype and r.dtype in _COMPILED and want.atol is None:
+        found = None if want.full else _fused(c, r, start)
+        if found is not None:
+            return found
     size = r.size
-    wide, gap = at.reference[:size], at.gap[:size]
-    np.copyto(wide, r, casting="unsafe")
-    narrow = r if r.dtype.kind == "f" and r.itemsize >= 4 else wide
-    peak = max(float(np.maximum.reduce(narrow)), -float(np.minimum.reduce(narrow)))
+    gap, wide, peak = at.gap[:size], _wide(r, at.reference), _peak(r)
     if not want.full and _same_bytes(c, r) and peak < math.inf:  # false for NaN
-        sums = _square_sum(wide, peak, gap)
-        return _partial(size, peak, reference_squares=sums)
-    ours = at.candidate[:size]
-    np.copyto(ours, c, casting="unsafe")
+        sums = _square_sum(wide, peak)
+        return _alike(size, peak, reference_squares=sums)
+    ours = _wide(c, at.candidate)
     np.subtract(ours, wide, out=gap)
     np.abs(gap, out=gap)
     top = int(gap.argmax())  # of the first NaN, if any
     furthest = float(gap[top])
     if not (furthest < math.inf and peak < math.inf):
         return _special(ours.copy(), wide.copy(), start, want)
-    mask = at.mask[:size]
-    unequal = int(np.count_nonzero(np.not_equal(ours, wide, out=mask)))
-    beyond, first = _beyond(gap, wide, want, mask)
-    values = float(ours[top]), float(wide[top])
-    more = extras(ours, wide, gap, want.dtype) if want.full else None
+    beyond, first = _beyond(gap, wide, want, at.mask[:size])
     return Partial(
         elements=size,
-        unequal=unequal,
+        unequal=int(np.count_nonzero(gap)) if want.full else 0,
         first_unequal=-1,
         nonfinite=0,
         candidate_nonfinite=0,
@@ -115,16 +112,51 @@ def _floats(c: Array, r: Array, start: int, want: Want, at: Room) -> Partial:
         first_unlike=-1,
         max_abs=furthest,
         worst=start + top if furthest > 0.0 else -1,
-        worst_candidate=values[0],
-        worst_reference=values[1],
+        worst_candidate=float(ours[top]),
+        worst_reference=float(wide[top]),
         reference_peak=peak,
         gaps=_sum(gap, furthest),
-        squares=_square_sum(gap, furthest, gap),
-        reference_squares=_square_sum(wide, peak, wide),
+        squares=_square_sum(gap, furthest),
+        reference_squares=_square_sum(wide, peak),
         beyond=beyond,
         first_beyond=start + first if first >= 0 else -1,
-        extras=more,
+        extras=extras(ours, wide, gap, want.dtype) if want.full else None,
     )
+
+
+def _fused(c: Array, r: Array, start: int) -> Partial | None:
+    from modelparity.compare.fused import fused
+
+    if not (c.flags.aligned and r.flags.aligned):
+        return None
+    found = fused(c, r)
+    if found is None:
+        return None
+    furthest, top, gaps, squares, reference, peak = found
+    return _alike(
+        r.size,
+        peak,
+        max_abs=furthest,
+        worst=start + top if furthest > 0.0 else -1,
+        worst_candidate=float(c[top]),
+        worst_reference=float(r[top]),
+        gaps=Scaled(gaps),
+        squares=Scaled(squares),
+        reference_squares=Scaled(reference),
+    )
+
+
+def _wide(values: Array, room: Array) -> Array:
+    """Values in float64: themselves where they are, else in a buffer."""
+    if values.dtype == np.float64 and values.flags.aligned:
+        return values
+    np.copyto(room[: values.size], values, casting="unsafe")
+    return room[: values.size]
+
+
+def _peak(values: Array) -> float:
+    """The largest magnitude; NaN where there is one."""
+    return max(float(np.maximum.reduce(values)), -float(np.minimum.reduce(values)))
 
 
 def _same_bytes(c: Array, r: Array) -> bool:
@@ -135,7 +167,7 @@ def _same_bytes(c: Array, r: Array) -> bool:
     return bool(np.array_equal(c.view(unit), r.view(unit)))
 
 
-def _partial(size: int, peak: float = 0.0, **found: object) -> Partial:
+def _alike(size: int, peak: float = 0.0, **found: object) -> Partial:
     """Two chunks without any difference, but for what was found."""
     nothing = Partial(size, 0, -1, 0, 0, 0, 0, -1, -1, 0.0, -1, 0.0, 0.0, peak, ZERO, ZERO, ZERO)
     return nothing._replace(**found)
@@ -153,17 +185,23 @@ def _sum(values: Array, peak: float) -> Scaled:
     return Scaled(float(np.add.reduce(np.ldexp(values, -exponent))), exponent)
 
 
-def _square_sum(values: Array, peak: float, out: Array) -> Scaled:
-    """The sum of the squares of values up to `peak` in magnitude; `out` may be `values`."""
+def _square_sum(values: Array, peak: float) -> Scaled:
+    """The sum of the squares of values up to `peak` in magnitude."""
     if peak == 0.0:
         return ZERO
     if _SMALLEST < peak < _LARGEST:
-        return Scaled(float(np.add.reduce(np.multiply(values, values, out=out))))
+        return Scaled(_squares(values))
     if peak == math.inf:
         return Scaled(peak)
     exponent = math.frexp(peak)[1]
-    scaled = np.ldexp(values, -exponent)
-    return Scaled(float(np.add.reduce(np.multiply(scaled, scaled, out=scaled))), 2 * exponent)
+    return Scaled(_squares(np.ldexp(values, -exponent)), 2 * exponent)
+
+
+def _squares(values: Array) -> float:
+    if values.size <= ROW:
+        return float(np.dot(values, values))
+    rows = range(0, values.size, ROW)
+    return math.fsum(float(np.dot(v, v)) for v in (values[i : i + ROW] for i in rows))
 
 
 def _beyond(gap: Array, reference: Array, want: Want, mask: Array) -> tuple[int, int]:
@@ -214,8 +252,8 @@ def _special(c: Array, r: Array, start: int, want: Want) -> Partial:
         worst_reference=r[top].item(),
         reference_peak=peak,
         gaps=_sum(gap, furthest),
-        squares=_square_sum(gap, furthest, np.empty_like(gap)),
-        reference_squares=_square_sum(size, peak, size),
+        squares=_square_sum(gap, furthest),
+        reference_squares=_square_sum(size, peak),
         beyond=beyond,
         first_beyond=start + first if first >= 0 else -1,
         extras=more,
@@ -231,11 +269,11 @@ def _whole(c: Array, r: Array, start: int, want: Want, at: Room) -> Partial:
     """Whole numbers and bools: equality on the values themselves, distances in float64."""
     size = r.size
     if not want.full and _same_bytes(c, r):
-        return _partial(size)
+        return _alike(size)
     mask = np.not_equal(c, r, out=at.mask[:size])
     unequal = int(np.count_nonzero(mask))
     if not unequal and not want.full:
-        return _partial(size)
+        return _alike(size)
     ours, wide, gap = at.candidate[:size], at.reference[:size], at.gap[:size]
     np.copyto(ours, c, casting="unsafe")
     np.copyto(wide, r, casting="unsafe")
@@ -245,7 +283,7 @@ def _whole(c: Array, r: Array, start: int, want: Want, at: Room) -> Partial:
     furthest, peak = float(gap[top]), float(np.abs(wide).max())
     beyond, beyond_first = _beyond(gap, wide, want, np.empty(size, np.bool_))
     more: Extras | None = extras(ours, wide, gap, "") if want.full else None
-    return _partial(
+    return _alike(
         size,
         peak,
         unequal=unequal,
@@ -255,7 +293,7 @@ def _whole(c: Array, r: Array, start: int, want: Want, at: Room) -> Partial:
         worst_candidate=c[top].item(),
         worst_reference=r[top].item(),
         gaps=_sum(gap, furthest),
-        squares=_square_sum(gap, furthest, gap),
+        squares=_square_sum(gap, furthest),
         beyond=beyond,
         first_beyond=start + beyond_first if beyond else -1,
         extras=more,

@@ -15,6 +15,7 @@ _OTHERS = {
     "full": False,
     "workers": 1,
     "dask": "",
+    "kernel": "",
     "out": None,
 }
 
