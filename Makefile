@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: align test check bench bench-faults bench-clean bench-real readme clean
+.PHONY: align test check bench bench-faults bench-clean bench-real bench-diff readme clean
 .DEFAULT_GOAL := align
 
 .venv/.installed: pyproject.toml constraints.txt
@@ -40,6 +40,9 @@ bench-clean: .venv/.installed  ## 200 clean runs, none of which may be accused; 
 
 bench-real: .venv/.installed  ## a dozen clean ladders at real sizes: hours; goes on where it stopped
 	$(BIN)/python benchmarks/clean_runs.py --real --jobs 1 --markdown docs/clean-runs.md
+
+bench-diff: .venv/.bench  ## how fast two files are compared, beside the tools in use; needs 18 GB of disk
+	$(BIN)/python benchmarks/diff_speed.py --json
 
 readme: .venv/.installed  ## generate the reports shown in the README; ATIS=DIR: from a run on ATIS
 	$(BIN)/python docs/generate.py $(if $(ATIS),--atis-report $(ATIS))

@@ -8,6 +8,7 @@ import numpy as np
 from modelparity.compare.figures import Array
 from modelparity.errors import UsageError
 from modelparity.formats import Tensor
+from modelparity.formats.tree import ALONE
 
 # Dtypes that NumPy lacks; every value of theirs is a float32.
 _NARROW = ("bfloat16", "float8")
@@ -16,14 +17,14 @@ _NARROW = ("bfloat16", "float8")
 def tensors(value: object, name: str = "") -> dict[str, Tensor]:
     """The tensors of an array, or of a mapping or sequence of them, by name.
 
-    UsageError for what is no array.
+    An array without a name is called as that of a file is. UsageError for what is no array.
     """
     if isinstance(value, Mapping):
         items = [(str(key), item) for key, item in value.items()]
     elif isinstance(value, list | tuple) and any(not _is_number(item) for item in value):
         items = [(str(place), item) for place, item in enumerate(value)]
     else:
-        return {name: tensor(value, name)}
+        return {name or ALONE: tensor(value, name)}
     found: dict[str, Tensor] = {}
     for key, item in items:
         found |= tensors(item, f"{name}.{key}" if name else key)

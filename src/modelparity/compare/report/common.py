@@ -45,7 +45,7 @@ def summary(comparison: Comparison) -> str:
 def label(compared: Compared) -> str:
     """The tensor's name, and the candidate's where that is another; both as printable text."""
     name, other = compared.finding.name, compared.candidate
-    name = clean(name) or "(the only tensor)"
+    name = clean(name) or "(no name)"
     same = other is None or other == compared.finding.name
     return name if same else f"{name} -> {clean(other)}"
 
