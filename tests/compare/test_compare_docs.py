@@ -14,11 +14,12 @@ from modelparity.compare.tolerances import Exact, of_dtype
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "diff.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize(
-    "dtype",
-    ["float64", "complex128", "float32", "complex64", "float16", "bfloat16"]
-    + ["float8_e4m3", "float8_e5m2"],
-)
+FLOATING = """
+float64 complex128 float32 complex64 float16 bfloat16 float8_e4m3 float8_e5m2
+"""
+
+
+@pytest.mark.parametrize("dtype", FLOATING.split())
 def test_the_tolerances_of_the_page_are_those_that_judge(dtype):
     [row] = re.findall(rf"(?m)^\| [^|]*\b{dtype}\b[^|]* \| (.*) \|$", PAGE)
     limit = of_dtype(dtype)

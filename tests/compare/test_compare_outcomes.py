@@ -259,6 +259,6 @@ def test_a_ratio_of_one_is_the_limit():
     r = np.full(16, 2.0)
     found = only(r + 0.5, r, tolerance=["peak=0.25"])
     assert (found.finding.ratio, found.finding.outcome) == (1.0, ALIGNED)
-    found = only(r + np.nextafter(0.5, 1), r, tolerance=["peak=0.25"])
+    found = only(r + 0.5 * (1 + 1e-12), r, tolerance=["peak=0.25"])
     assert found.finding.outcome is DIVERGED
     assert math.isclose(found.finding.ratio, 1.0)

@@ -2,6 +2,7 @@
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from modelparity.compare.compare import Options, Tell, compare
 from modelparity.compare.report import FORMATS, write_all
@@ -15,7 +16,7 @@ PRINTED = ("table", "json", "junit", "markdown", REPROD_LOG)
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The arguments of the command."""
-    many = {"action": "append", "default": []}
+    many: dict[str, Any] = {"action": "append", "default": []}
     parser.add_argument(
         "reference", type=Path, metavar="A", help="the reference: file or directory"
     )

@@ -56,4 +56,5 @@ def _scaled(values: Array, exponent: int) -> Array:
     if values.dtype.kind != "c":
         scaled: Array = np.ldexp(values, exponent)
         return scaled
-    return np.ldexp(values.real, exponent) + 1j * np.ldexp(values.imag, exponent)
+    joined: Array = np.ldexp(values.real, exponent) + 1j * np.ldexp(values.imag, exponent)
+    return joined

@@ -71,7 +71,8 @@ class Partial(NamedTuple):
 class Figures:
     """How far two tensors of one shape lie apart, without an opinion; all in float64.
 
-    Indices are those of the tensor, None where there is none. `worst` is the largest difference.
+    Indices are those of the tensor, None where there is none. `worst` is the largest difference,
+    None where nothing differs.
     Of whole numbers that are compared for equality, `reference_rms` and `reference_peak` are None
     unless all figures were asked for; of all others so is `unequal`.
 
@@ -94,8 +95,8 @@ class Figures:
     reference_nonfinite: int
     unlike: int
     worst: tuple[int, ...] | None
-    worst_candidate: complex | float | int
-    worst_reference: complex | float | int
+    worst_candidate: complex | float | int | None
+    worst_reference: complex | float | int | None
     first_unequal: tuple[int, ...] | None
     first_nonfinite: tuple[int, ...] | None
     beyond: int | None = None

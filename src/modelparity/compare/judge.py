@@ -73,7 +73,7 @@ def _judged(figures: Figures, limit: Limit | Noise) -> tuple[str, float, str]:
         words += f", the first at {place(where)}" if where else ""
         return "exact", math.inf if count or figures.max_abs > 0.0 else 0.0, words
     if isinstance(limit, Elementwise):
-        allowed = limit.atol + limit.rtol * abs(figures.worst_reference)
+        allowed = limit.atol + limit.rtol * abs(figures.worst_reference or 0.0)
         ratio = ratio_of(figures.max_abs, allowed)
         ratio = max(ratio, TOO_NEAR) if figures.beyond else min(ratio, 1.0)
         words = _beyond(figures, f"rtol {limit.rtol:.3g}, atol {limit.atol:.3g}")
@@ -122,6 +122,6 @@ def place(index: tuple[int, ...] | None) -> str:
     return f"({', '.join(map(str, index or ()))})"
 
 
-def number(value: complex | float | int) -> str:
+def number(value: complex | float | int | None) -> str:
     """A value of a tensor, in digits that tell float32 values apart."""
-    return str(value) if isinstance(value, int) else f"{value:.9g}"
+    return f"{value:.9g}" if isinstance(value, float | complex) else str(value)

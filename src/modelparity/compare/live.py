@@ -64,9 +64,9 @@ def _array(value: Any, name: str, dtype: str) -> Array:
     if dtype.startswith(_NARROW):
         value = _widened(value)
     if hasattr(value, "__dlpack__"):
-        for ready in (lambda: value, lambda: value.cpu()):
+        for elsewhere in (False, True):
             try:
-                shared: Array = np.from_dlpack(ready())
+                shared: Array = np.from_dlpack(value.cpu() if elsewhere else value)
                 return shared
             except (AttributeError, BufferError, RuntimeError, TypeError, ValueError):
                 continue  # on another device, or of a kind that DLPack cannot hand out

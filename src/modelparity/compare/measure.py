@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from modelparity.compare.facts import whole
 from modelparity.compare.figures import Figures, first, join
@@ -75,7 +76,7 @@ def measure(
     return [_compared(m, counted.get(number)) for number, m in enumerate(measured)]
 
 
-def _pieces(files: Files, tasks: Sequence[Task], do: Doing) -> Iterator[tuple[Piece, list]]:
+def _pieces(files: Files, tasks: Sequence[Task], do: Doing) -> Iterator[tuple[Piece, Any]]:
     for task, results in zip(tasks, do(files, tasks), strict=True):
         yield from zip(task, results, strict=True)
 

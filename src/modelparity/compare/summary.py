@@ -29,7 +29,7 @@ def summary(found: Partial, shape: tuple[int, ...], *, dtype: str, exact: bool) 
     squares, peak = found.reference_squares, found.reference_peak
     if exact and found.extras is not None:
         squares = found.extras.reference_squares
-    known = full or not exact
+    known, differs = full or not exact, found.worst >= 0
     odd = found.first_unlike if found.unlike else found.first_nonfinite
     return Figures(
         elements=found.elements,
@@ -44,8 +44,8 @@ def summary(found: Partial, shape: tuple[int, ...], *, dtype: str, exact: bool) 
         reference_nonfinite=found.reference_nonfinite,
         unlike=found.unlike,
         worst=index(found.worst, shape),
-        worst_candidate=found.worst_candidate,
-        worst_reference=found.worst_reference,
+        worst_candidate=found.worst_candidate if differs else None,
+        worst_reference=found.worst_reference if differs else None,
         first_unequal=index(found.first_unequal, shape),
         first_nonfinite=index(odd, shape),
         **_of_extras(found.extras, dtype),

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -46,7 +46,7 @@ class Room:
 
 def room() -> Room:
     """New buffers."""
-    return Room(*(np.empty(CHUNK) for _ in range(3)), np.empty(CHUNK, np.bool_))
+    return Room(np.empty(CHUNK), np.empty(CHUNK), np.empty(CHUNK), np.empty(CHUNK, np.bool_))
 
 
 def measure_chunk(c: Array, r: Array, start: int, want: Want, at: Room) -> Partial:
@@ -167,7 +167,7 @@ def _same_bytes(c: Array, r: Array) -> bool:
     return bool(np.array_equal(c.view(unit), r.view(unit)))
 
 
-def _alike(size: int, peak: float = 0.0, **found: object) -> Partial:
+def _alike(size: int, peak: float = 0.0, **found: Any) -> Partial:
     """Two chunks without any difference, but for what was found."""
     nothing = Partial(size, 0, -1, 0, 0, 0, 0, -1, -1, 0.0, -1, 0.0, 0.0, peak, ZERO, ZERO, ZERO)
     return nothing._replace(**found)

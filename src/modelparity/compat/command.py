@@ -1,13 +1,14 @@
 """`modelparity diff A B --format reprod_log`: the familiar log of two files."""
 
 import argparse
+from collections.abc import Mapping
 
 from modelparity.compat.reprod_log import METHODS, ReprodDiffHelper
 from modelparity.errors import InputError, UsageError
 from modelparity.model import Outcome
 
 # Options of `diff` that this log knows nothing of, and what they are when they are not given.
-_OTHERS = {
+_OTHERS: Mapping[str, object] = {
     "truth": None,
     "rename": [],
     "transpose": [],

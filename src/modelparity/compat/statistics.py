@@ -45,7 +45,8 @@ def _pairwise(a: Array, b: Array) -> tuple[Any, Any, Any]:
 
 def _distance(a: Array, b: Array) -> Array:
     if a.dtype == np.bool_ and b.dtype == np.bool_:  # NumPy does not subtract them
-        return (a != b).astype(np.float64)
+        unequal: Array = (a != b).astype(np.float64)
+        return unequal
     distance: Array = np.abs(a - b)
     return distance
 
