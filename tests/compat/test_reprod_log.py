@@ -20,8 +20,8 @@ def lines(text):
 
 
 def pair(dtype, shape):
-    a = (G.standard_normal(shape) * 50).astype(dtype)
-    b = (a.astype(np.float64) * (1 + 1e-5)).astype(dtype)
+    a = np.asarray(G.standard_normal(shape) * 50).astype(dtype)
+    b = np.asarray(a.astype(np.float64) * (1 + 1e-5)).astype(dtype)
     return a, b
 
 

@@ -78,8 +78,9 @@ class ReprodDiffHelper:
         if not isinstance(info1, Mapping) or not isinstance(info2, Mapping):
             raise AssertionError("compare_info expects two dictionaries of arrays")
         self.diff_dict, self._problems = {}, {}
-        for name in dict.fromkeys([*info1, *info2]):
-            found = _compare(info1.get(name), info2.get(name))
+        first, second = _flat(info1), _flat(info2)
+        for name in dict.fromkeys([*first, *second]):
+            found = _compare(first.get(name), second.get(name))
             self.diff_dict[name] = {m: getattr(found, m) for m in ("mean", "max", "min")}
             if found.problem:
                 self._problems[name] = found.problem
@@ -115,7 +116,7 @@ class ReprodDiffHelper:
             passed = name not in self._problems
             for method in methods:
                 # Within is accepted; NaN, and an int8 that became its own negative, are not.
-                passed = passed and 0.0 <= figures[method] <= limit
+                passed = passed and 0.0 <= float(figures[method]) <= limit
                 say(f"\t{method} diff: check passed: {passed}, value: {figures[method]}")
             if name in self._problems:
                 say(f"\t{self._problems[name]}")
@@ -127,13 +128,24 @@ class ReprodDiffHelper:
         return Outcome.DIVERGED if failed else Outcome.ALIGNED
 
 
+def _flat(info: Mapping[str, Any], start: str = "") -> dict[str, Array]:
+    """The arrays of nested dictionaries by their keys, joined with dots."""
+    found: dict[str, Array] = {}
+    for key, value in info.items():
+        name = f"{start}{key}"
+        if isinstance(value, Mapping):
+            found |= _flat(value, f"{name}.")
+        elif isinstance(value, np.ndarray | np.generic):
+            found[name] = np.asarray(value)
+        else:
+            raise InputError(f"compare_info: {name}: no array, but {type(value).__name__}")
+    return found
+
+
 def _compare(reference: Array | None, candidate: Array | None) -> Gap:
     if reference is None or candidate is None:
         lacking = "first" if reference is None else "second"
         return Gap(problem=f"the {lacking} file has no such name")
-    for side in (reference, candidate):
-        if not isinstance(side, np.ndarray):
-            raise InputError(f"compare_info: expected arrays, not {type(side).__name__}")
     if reference.shape != candidate.shape:
         return Gap(problem=f"shape {reference.shape} against {candidate.shape}")
     found = gap(reference, candidate)
