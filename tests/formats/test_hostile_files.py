@@ -120,7 +120,7 @@ def test_a_structure_that_unfolds_without_end_is_refused(tmp_path):
     )
     content = b"\x80\x02]q\x00" + doubled + b"."
     assert pickletools.genops(content)
-    refused(tmp_path / "it.pt", content, "nested too deep, or holds too much")
+    refused(tmp_path / "it.pt", content, "it holds more than")
 
 
 def test_a_list_within_itself_is_refused(tmp_path):

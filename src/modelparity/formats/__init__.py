@@ -4,27 +4,31 @@ safetensors   a file, or shards with their index
 arrays        npy, npz; reprod_log's dictionaries in npy
 checkpoints   PyTorch's, zip and legacy; PaddlePaddle's .pdparams and other pickled containers
 pickles       how a pickle is read without running it; what it may name is in objects.py
+sources       files mapped while they are used
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from modelparity.errors import InputError
 from modelparity.formats.archives import Archive
-from modelparity.formats.arrays import MAGIC, read_npy, read_npz
+from modelparity.formats.arrays import HEAD, MAGIC, read_npy, read_npz
 from modelparity.formats.checkpoints import is_torch_zip, read_pickle, read_torch_zip
 from modelparity.formats.pickles import is_pickle
-from modelparity.formats.printing import printable
+from modelparity.formats.printing import escaped, printable
 from modelparity.formats.safetensors import is_safetensors, parsed, read_index, read_safetensors
-from modelparity.formats.tensor import Buffer, Chunks, Tensor, mapped
+from modelparity.formats.sources import Buffer, mapped
+from modelparity.formats.tensor import Chunks, Tensor
 from modelparity.formats.tree import ALONE
 
 __all__ = ["Chunks", "Tensor", "open_tensors", "printable"]
 
 # Files of a directory that must hold tensors; what has another ending is read if it does.
 EXPECTED = {".safetensors", ".npy", ".npz", ".pt", ".pth", ".bin", ".ckpt", ".pdparams", ".pdopt"}
-LARGEST_INDEX = 1 << 28  # bytes
+INDEX = ".index.json"
+LARGEST_INDEX = 1 << 26  # bytes
+ZIP = (b"PK\x03\x04", b"PK\x05\x06")  # with members, without
 
 
 def open_tensors(path: Path) -> Mapping[str, Tensor]:
@@ -38,85 +42,98 @@ def open_tensors(path: Path) -> Mapping[str, Tensor]:
     if path.is_dir():
         return _directory(path)
     found = _file(path)
+    if found is None and _is_index(mapped(path)()):
+        found = _shards(path)
+    return _known(found, path)
+
+
+def _known(found: Mapping[str, Tensor] | None, path: Path) -> Mapping[str, Tensor]:
     if found is None:
-        raise InputError(f"{path}: it is no file of tensors: none of the known formats begins so")
+        what = "it is no file of tensors: none of the known formats begins so"
+        raise InputError(f"{escaped(str(path))}: {what}")
     return found
 
 
 def _file(path: Path) -> Mapping[str, Tensor] | None:
     """The tensors of a file, or None for one of no format."""
-    buffer = mapped(path)
+    source, where = mapped(path), escaped(str(path))
+    buffer = source()
     head = bytes(buffer[:16])
-    where = str(path)
     if head.startswith(MAGIC):
-        return read_npy(buffer, where)
-    if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
-        archive = Archive(path, buffer)
+        return read_npy(bytes(buffer[:HEAD]), (source, 0, len(buffer)), where)
+    if head.startswith(ZIP):
+        archive = Archive(path, source)
         return read_torch_zip(archive) if is_torch_zip(archive.names()) else read_npz(archive)
     if is_safetensors(head):
-        return read_safetensors(buffer, where)
-    if is_pickle(head):
-        return read_pickle(buffer, where)
-    return _shards(path, buffer) if _is_index(buffer) else None
+        return read_safetensors(source, where)
+    return read_pickle(source, where) if is_pickle(head) else None
 
 
 def _is_index(buffer: Buffer) -> bool:
-    start = bytes(buffer[:LARGEST_INDEX]).lstrip() if len(buffer) <= LARGEST_INDEX else b""
-    return start.startswith(b"{") and b'"weight_map"' in start
+    if len(buffer) > LARGEST_INDEX or not bytes(buffer[:64]).lstrip().startswith(b"{"):
+        return False
+    return buffer.find(b'"weight_map"') >= 0
 
 
-def _shards(path: Path, buffer: Buffer) -> dict[str, Tensor]:
+def _listed(path: Path) -> dict[str, list[str]]:
+    """The names of each shard of an index."""
+    return read_index(parsed(bytes(mapped(path)()[:]), escaped(str(path))), path)
+
+
+def _shards(path: Path) -> dict[str, Tensor]:
     """What the shards of an index hold, and nothing that it does not list."""
-    content = parsed(bytes(buffer), str(path))
     found: dict[str, Tensor] = {}
-    for shard, names in read_index(content, path).items():
-        held = _file(path.parent / shard) or {}
+    for shard, names in _listed(path).items():
+        held = _known(_file(path.parent / shard), path.parent / shard)
         if set(held) != set(names):
-            name = printable(min(set(held) ^ set(names)))
+            name = min(set(held) ^ set(names))
             side = "lacks" if name in names else "holds, unlisted in its index,"
-            raise InputError(f"{path.parent / shard}: it {side} {name}")
+            where = escaped(str(path.parent / shard))
+            raise InputError(f"{where}: it {side} {printable(name)}")
         found |= held
     return found
 
 
 def _directory(path: Path) -> Mapping[str, Tensor]:
-    files = sorted(
-        Path(place) / name
-        for place, _, names in os.walk(path)
-        for name in names
-        if not name.startswith(".")
-    )
     parts: dict[Path, Mapping[str, Tensor]] = {}
     sharded: set[Path] = set()
+    files = sorted(_files(path))
     for file in files:
-        if file.name.endswith(".index.json"):
-            buffer = mapped(file)
-            if _is_index(buffer):
-                listed = read_index(parsed(bytes(buffer), str(file)), file)
-                sharded |= {file.parent / shard for shard in listed}
-                parts[file.with_name(file.name.removesuffix(".index.json"))] = _shards(file, buffer)
+        if file.name.endswith(INDEX) and _is_index(mapped(file)()):
+            sharded |= {file, *(file.parent / shard for shard in _listed(file))}
+            parts[file.with_name(file.name.removesuffix(INDEX))] = _shards(file)
     for file in files:
-        if file in sharded or file in parts or not file.is_file():
-            continue
-        found = _file(file) if file.suffix in EXPECTED or _known(file) else None
-        if found is None and file.suffix in EXPECTED:
-            raise InputError(
-                f"{file}: it is no file of tensors: none of the known formats begins so"
-            )
-        if found is not None:
-            parts[file] = found
+        if file not in sharded and (file.suffix in EXPECTED or _begins_as_tensors(file)):
+            parts[file] = _known(_file(file), file)
     if not parts:
-        raise InputError(f"{path}: no file in it holds tensors")
+        raise InputError(f"{escaped(str(path))}: no file in it holds tensors")
     if len(parts) == 1:
         return next(iter(parts.values()))
-    return {
-        _inside(path, file, name): tensor
-        for file, tensors in parts.items()
-        for name, tensor in tensors.items()
-    }
+    found: dict[str, Tensor] = {}
+    for file, tensors in parts.items():
+        for name, tensor in tensors.items():
+            full = _inside(path, file, name)
+            if full in found:
+                what = f"{printable(full)} stands in two of its files"
+                raise InputError(f"{escaped(str(path))}: {what}: compare one file")
+            found[full] = tensor
+    return found
 
 
-def _known(file: Path) -> bool:
+def _files(path: Path) -> Iterator[Path]:
+    """The regular files below a directory that are not hidden."""
+
+    def refuse(error: OSError) -> None:
+        where = escaped(str(error.filename))
+        raise InputError(f"{where}: it cannot be read: {error.strerror}")
+
+    for place, folders, names in os.walk(path, onerror=refuse):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found = (Path(place) / name for name in names if not name.startswith("."))
+        yield from (file for file in found if file.is_file())
+
+
+def _begins_as_tensors(file: Path) -> bool:
     """Whether a file begins as one of tensors does; a text or a picture does not."""
     try:
         with file.open("rb") as stream:

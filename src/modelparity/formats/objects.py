@@ -5,13 +5,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from modelparity.formats.sources import Source, constant
 from modelparity.formats.tensor import (
     REPEATED,
     STORED,
-    Buffer,
     Tensor,
     column_major,
-    dense,
+    is_shape,
     itemsize,
     named_dtype,
     row_major,
@@ -78,7 +78,7 @@ class ArrayContent:
         """The objects of an array of objects; None for numbers."""
         return self.elements if isinstance(self.elements, list) else None
 
-    def tensor(self, buffer: Buffer) -> Tensor:
+    def tensor(self, source: Source) -> Tensor:
         """The numbers as a tensor. ValueError where dtype, shape and bytes disagree."""
         dtype = named_dtype(self.dtype.code)
         if not dtype or isinstance(self.elements, list):
@@ -87,9 +87,9 @@ class ArrayContent:
         place, size = (raw.place, raw.size) if isinstance(raw, Raw) else (0, len(raw))
         if size != math.prod(self.shape) * itemsize(dtype):
             raise ValueError(f"shape {self.shape} of {dtype} does not fit {size} bytes")
-        source = buffer if isinstance(raw, Raw) else raw
         strides = (column_major if self.fortran else row_major)(self.shape)
-        return strided(source, dtype, (self.shape, strides), place, self.dtype.order)
+        where = source if isinstance(raw, Raw) else constant(raw)
+        return strided(where, dtype, (self.shape, strides), place, self.dtype.order)
 
 
 @dataclass
@@ -98,8 +98,8 @@ class Storage:
 
     dtype: str  # "" where the views say it
     size: int  # bytes
-    buffer: Buffer = b""
-    place: int = -1
+    source: Source | None = None
+    place: int = 0
     order: str = "<"
 
 
@@ -113,21 +113,19 @@ class View:
     strides: Shape
     dtype: str
 
-    def tensor(self, _: Buffer) -> Tensor:
+    def tensor(self, _: Source) -> Tensor:
         """The tensor. ValueError where it does not lie within its storage."""
         s, size = self.storage, itemsize(self.dtype)
         count = math.prod(self.shape)
-        if s.place < 0:
+        if s.source is None:
             raise ValueError("its storage is missing")
-        if not count:
-            return dense(b"", self.dtype, self.shape)
         last = sum((n - 1) * step for n, step in zip(self.shape, self.strides, strict=True))
-        if (self.offset + last + 1) * size > s.size:
+        if count and (self.offset + last + 1) * size > s.size:
             raise ValueError("it reaches beyond its storage")
         if count > max(REPEATED, s.size):
             raise ValueError("it repeats its storage too often")
         place = s.place + self.offset * size
-        return strided(s.buffer, self.dtype, (self.shape, self.strides), place, s.order)
+        return strided(s.source, self.dtype, (self.shape, self.strides), place, s.order)
 
 
 Leaf = ArrayContent | View
@@ -135,10 +133,8 @@ Restored = DtypeCode | ArrayContent  # made first, given their state later
 
 
 def _shape(value: Any) -> Shape:
-    if not isinstance(value, tuple) or len(value) > 64:
-        raise ValueError("a shape is no tuple of counts")
-    if not all(type(n) is int and 0 <= n < 1 << 62 for n in value):
-        raise ValueError("a shape holds what is no count")
+    if not isinstance(value, tuple) or not is_shape(value):
+        raise ValueError("a shape holds what is no count, or too much")
     return value
 
 
@@ -156,15 +152,18 @@ def _view_of_bytes(storage: Any, offset: Any, shape: Any, strides: Any, *more: A
 
 
 def _checked(storage: Storage, offset: Any, layout: tuple[Any, Any], dtype: str) -> View:
-    shape, strides = map(_shape, layout)
+    shape, strides = layout
     (offset,) = _shape((offset,))
-    if len(shape) != len(strides):
-        raise ValueError("a tensor has more axes than strides")
+    # Where an axis has one element, any stride of it is as good.
+    if not isinstance(strides, tuple) or len(_shape(shape)) != len(strides):
+        raise ValueError("a tensor has other axes than strides")
+    if not all(is_shape((step,)) for step in strides):
+        raise ValueError("a stride is no count")
     return View(storage, offset, shape, strides, dtype)
 
 
 def _of_type(make: Any, kind: Any, arguments: Any, *_: Any) -> Any:
-    if not isinstance(make, Made) or not isinstance(kind, Constant):
+    if make not in (Made(_view), Made(_view_of_bytes)) or not isinstance(kind, Constant):
         raise ValueError("a tensor of another class is not read")
     return make.make(*arguments)
 
@@ -206,12 +205,18 @@ def _bytes(content: Any = b"", *_: Any) -> bytes | Raw:
 
 
 def _dictionary(items: Any = (), *_: Any) -> dict[Any, Any]:
+    if isinstance(items, dict):
+        return dict(items)
     if not isinstance(items, list | tuple):
-        return {}
+        raise ValueError("a dictionary is made of something else")
     pairs = [tuple(item) for item in items if isinstance(item, list | tuple)]
-    if not all(len(pair) == 2 and isinstance(pair[0], str | int) for pair in pairs):
+    if len(pairs) != len(items) or not all(map(_is_pair, pairs)):
         raise ValueError("a dictionary is made of something else")
     return dict(pairs)
+
+
+def _is_pair(pair: tuple[Any, ...]) -> bool:
+    return len(pair) == 2 and isinstance(pair[0], str | int)
 
 
 def _listed(items: Any = ()) -> list[Any]:

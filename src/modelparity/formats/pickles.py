@@ -10,132 +10,23 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from modelparity.errors import InputError
-from modelparity.formats.objects import ADMITTED, Made, Raw, Restored
 from modelparity.formats.printing import printable
-from modelparity.formats.tensor import Buffer
+from modelparity.formats.program import MARK, Part, Persistent, Program, plain
+from modelparity.formats.sources import Buffer
 
-MOST = 50_000_000  # instructions
-LONG = 1 << 12  # bytes from which on they stay where they are
+# A tensor takes about forty instructions, and what an instruction makes a hundred bytes at most.
+MOST = 10_000_000  # instructions
 LARGEST_INTEGER = 1 << 10  # bytes
-LARGEST_TEXT = 1 << 30  # bytes
-SIMPLE = (str, int, float, bool, bytes, type(None))
-Persistent = Callable[[Any], Any]
-_MARK = object()
+
+Step = Callable[[Program], None]
 
 
-class _Program:
-    """The state of one pickle while it is read."""
-
-    def __init__(self, buffer: Buffer, place: int, persistent: Persistent | None) -> None:
-        self.buffer, self.place, self.persistent = buffer, place, persistent
-        self.stack: list[Any] = []
-        self.memo: dict[int, Any] = {}
-
-    def take(self, count: int) -> bytes:
-        """The next bytes of the program."""
-        if not 0 <= count <= len(self.buffer) - self.place:
-            raise ValueError("it ends within an instruction")
-        self.place += count
-        return bytes(self.buffer[self.place - count : self.place])
-
-    def number(self, form: str) -> Any:
-        """The next number, by its `struct` form."""
-        return struct.unpack(form, self.take(struct.calcsize(form)))[0]
-
-    def line(self) -> str:
-        """The text up to the end of the line."""
-        end = self.buffer.find(b"\n", self.place, self.place + LONG)
-        if end < 0:
-            raise ValueError("a name does not end")
-        text = self.take(end - self.place).decode()
-        self.place += 1
-        return text
-
-    def raw(self, count: int) -> bytes | Raw:
-        """Bytes, or where they lie if they are many."""
-        if count < LONG:
-            return self.take(count)
-        if count > len(self.buffer) - self.place:
-            raise ValueError("it ends within an instruction")
-        self.place += count
-        return Raw(self.place - count, count)
-
-    def text(self, count: int) -> str:
-        """Text of so many bytes."""
-        if count > LARGEST_TEXT:
-            raise ValueError("a text is too long")
-        return self.take(count).decode("utf-8", "surrogatepass")
-
-    def since_mark(self) -> list[Any]:
-        """What was pushed since the last mark."""
-        for at in range(len(self.stack) - 1, -1, -1):
-            if self.stack[at] is _MARK:
-                found = self.stack[at + 1 :]
-                del self.stack[at:]
-                return found
-        raise ValueError("a mark is missing")
-
-    def pop(self) -> Any:
-        """What was pushed last."""
-        if not self.stack or self.stack[-1] is _MARK:
-            raise ValueError("the stack is empty")
-        return self.stack.pop()
-
-    def top(self, kind: type) -> Any:
-        """What was pushed last, which stays."""
-        if not self.stack or not isinstance(self.stack[-1], kind):
-            raise ValueError(f"there is no {kind.__name__}")
-        return self.stack[-1]
-
-    def named(self, module: Any, name: Any) -> Any:
-        """The entry of the table for a name."""
-        if (module, name) not in ADMITTED:
-            shown = printable(f"{module}.{name}")
-            raise InputError(f"the pickle asks for {shown}, which is neither array nor container")
-        return ADMITTED[module, name]
-
-    def call(self) -> None:
-        """Replace an entry and its arguments by what it makes of them."""
-        arguments, made = self.pop(), self.pop()
-        if not isinstance(made, Made) or not isinstance(arguments, tuple):
-            raise ValueError("it calls what is no function")
-        self.stack.append(made.make(*arguments))
-
-    def build(self) -> None:
-        """Give an object its state; that of a dictionary's attributes is not looked at."""
-        state, built = self.pop(), self.top(object)
-        if isinstance(built, Restored):
-            built.restore(state)
-        elif not isinstance(built, dict):
-            raise ValueError("it gives a state to what has none")
-
-    def fill(self, items: list[Any]) -> None:
-        """Put names and values, in turn, into a dictionary."""
-        target = self.top(dict)
-        if len(items) % 2:
-            raise ValueError("a dictionary's last value is missing")
-        for key, value in zip(items[::2], items[1::2], strict=True):
-            target[_plain(key)] = value
-
-
-def _plain(key: Any) -> Any:
-    """A key that takes no time to hash, however it was made."""
-    if isinstance(key, SIMPLE):
-        return key
-    if isinstance(key, tuple) and len(key) < 16 and all(isinstance(k, SIMPLE) for k in key):
-        return key
-    raise ValueError(f"a {type(key).__name__} cannot name anything")
-
-
-Step = Callable[[_Program], None]
-
-
-def _pushing(make: Callable[[_Program], Any]) -> Step:
+def _pushing(make: Callable[[Program], Any]) -> Step:
     return lambda program: program.stack.append(make(program))
 
 
-def _memorise(key: Callable[[_Program], int]) -> Step:
-    def step(program: _Program) -> None:
+def _memorise(key: Callable[[Program], int]) -> Step:
+    def step(program: Program) -> None:
         program.memo[key(program)] = program.top(object)
 
     return step
@@ -146,14 +37,14 @@ def _recall(form: str) -> Step:
 
 
 def _tuple(count: int) -> Step:
-    def step(program: _Program) -> None:
+    def step(program: Program) -> None:
         program.stack.append(tuple(reversed([program.pop() for _ in range(count)])))
 
     return step
 
 
 def _integer(form: str) -> Step:
-    def make(program: _Program) -> int:
+    def make(program: Program) -> int:
         length = program.number(form)
         if not 0 <= length <= LARGEST_INTEGER:
             raise ValueError("an integer is too long")
@@ -162,54 +53,54 @@ def _integer(form: str) -> Step:
     return _pushing(make)
 
 
-def _append(program: _Program) -> None:
+def _append(program: Program) -> None:
     value = program.pop()
     program.top(list).append(value)
 
 
-def _appends(program: _Program) -> None:
+def _appends(program: Program) -> None:
     values = program.since_mark()
     program.top(list).extend(values)
 
 
-def _set_item(program: _Program) -> None:
+def _set_item(program: Program) -> None:
     value, key = program.pop(), program.pop()
     program.fill([key, value])
 
 
-def _set_items(program: _Program) -> None:
+def _set_items(program: Program) -> None:
     items = program.since_mark()
     program.fill(items)
 
 
-def _add_items(program: _Program) -> None:
+def _add_items(program: Program) -> None:
     items = program.since_mark()
-    program.top(set).update(map(_plain, items))
+    program.top(set).update(map(plain, items))
 
 
-def _dictionary(program: _Program) -> None:
+def _dictionary(program: Program) -> None:
     items = program.since_mark()
     program.stack.append({})
     program.fill(items)
 
 
-def _persistent(program: _Program) -> None:
+def _persistent(program: Program) -> None:
     if program.persistent is None:
         raise ValueError("it refers to what lies outside it")
     program.stack.append(program.persistent(program.pop()))
 
 
-def _stack_global(program: _Program) -> None:
+def _stack_global(program: Program) -> None:
     name, module = program.pop(), program.pop()
-    program.stack.append(program.named(_plain(module), _plain(name)))
+    program.stack.append(program.named(plain(module), plain(name)))
 
 
-def _frame(program: _Program) -> None:
-    if program.number("<Q") > len(program.buffer) - program.place:
+def _frame(program: Program) -> None:
+    if program.number("<Q") > program.end - program.place:
         raise ValueError("a frame is longer than the file")
 
 
-def _protocol(program: _Program) -> None:
+def _protocol(program: Program) -> None:
     if not 2 <= program.number("<B") <= 5:
         raise ValueError("its protocol is not 2 to 5")
 
@@ -219,7 +110,7 @@ INSTRUCTIONS: Mapping[int, Step] = {
     for code, step in {
         "\x80": _protocol,
         "\x95": _frame,
-        "(": _pushing(lambda p: _MARK),
+        "(": _pushing(lambda p: MARK),
         "0": lambda p: p.stack.pop() and None,
         "1": lambda p: p.since_mark() and None,
         "2": _pushing(lambda p: p.top(object)),
@@ -256,7 +147,7 @@ INSTRUCTIONS: Mapping[int, Step] = {
         "u": _set_items,
         "\x8f": _pushing(lambda p: set()),
         "\x90": _add_items,
-        "\x91": _pushing(lambda p: frozenset(map(_plain, p.since_mark()))),
+        "\x91": _pushing(lambda p: frozenset(map(plain, p.since_mark()))),
         "h": _recall("<B"),
         "j": _recall("<I"),
         "q": _memorise(lambda p: int(p.number("<B"))),
@@ -264,13 +155,14 @@ INSTRUCTIONS: Mapping[int, Step] = {
         "\x94": _memorise(lambda p: len(p.memo)),
         "c": _pushing(lambda p: p.named(p.line(), p.line())),  # the module comes first
         "\x93": _stack_global,
-        "R": _Program.call,
-        "\x81": _Program.call,
-        "b": _Program.build,
+        "R": Program.call,
+        "\x81": Program.call,
+        "b": Program.build,
         "Q": _persistent,
     }.items()
 }
 STOP = ord(".")
+_BROKEN = (ValueError, TypeError, LookupError, ArithmeticError, struct.error, RecursionError)
 
 
 def is_pickle(head: bytes) -> bool:
@@ -279,14 +171,14 @@ def is_pickle(head: bytes) -> bool:
 
 
 def unpickled(
-    buffer: Buffer, where: str, place: int = 0, persistent: Persistent | None = None
+    buffer: Buffer, where: str, part: Part, persistent: Persistent | None = None
 ) -> tuple[Any, int]:
-    """(the object, the place behind it) of the pickle at a place of a buffer.
+    """(the object, the place behind it) of the pickle with which a part of a buffer begins.
 
-    Bytes of any length are `Raw` places in the buffer. `persistent` makes something of references
-    to what lies outside. InputError, with `where`, for what is broken or asks for more.
+    Long bytes are `Raw` places in the buffer. `persistent` makes something of references to what
+    lies outside. InputError, with `where`, for what is broken or asks for more.
     """
-    program = _Program(buffer, place, persistent)
+    program = Program(buffer, part, persistent)
     try:
         for _ in range(MOST):
             code = program.take(1)[0]
@@ -297,7 +189,7 @@ def unpickled(
             INSTRUCTIONS[code](program)
     except InputError as error:
         raise InputError(f"{where}: {error}") from None
-    except (ValueError, TypeError, LookupError, ArithmeticError, struct.error) as error:
+    except _BROKEN as error:
         reason = printable(str(error)) or type(error).__name__
         raise InputError(f"{where}: the pickle is broken: {reason}") from None
     raise InputError(f"{where}: the pickle has more than {MOST:,} instructions")

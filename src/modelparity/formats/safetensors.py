@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from modelparity.errors import InputError
-from modelparity.formats.printing import printable
-from modelparity.formats.tensor import Buffer, Tensor, dense, itemsize
+from modelparity.formats.printing import escaped, printable
+from modelparity.formats.sources import Source
+from modelparity.formats.tensor import Tensor, dense, is_shape, itemsize
 
 LARGEST_HEADER = 100_000_000  # bytes, as the format says
 DTYPES = {
@@ -39,8 +40,9 @@ def is_safetensors(head: bytes) -> bool:
     return len(head) >= 9 and head[8:9] == b"{" and head[4:8] == b"\0\0\0\0"
 
 
-def read_safetensors(buffer: Buffer, where: str) -> dict[str, Tensor]:
+def read_safetensors(source: Source, where: str) -> dict[str, Tensor]:
     """The tensors of a file. InputError, with `where`, for what the format does not allow."""
+    buffer = source()
     length = int.from_bytes(buffer[:8], "little")
     if length > min(LARGEST_HEADER, len(buffer) - 8):
         raise InputError(f"{where}: its header should have {length} bytes, the file ends before")
@@ -52,7 +54,7 @@ def read_safetensors(buffer: Buffer, where: str) -> dict[str, Tensor]:
     places = {n: _place(n, entry, where) for n, entry in header.items()}
     _cover(places, len(buffer) - start, where)
     return {
-        name: dense(buffer, dtype, shape, start + begin)
+        name: dense(source, dtype, shape, start + begin)
         for name, (dtype, shape, begin, _) in places.items()
     }
 
@@ -68,8 +70,7 @@ def _place(name: str, entry: Any, where: str) -> Place:
         raise InputError(f"{shown} lacks dtype, shape or two data_offsets") from None
     if not isinstance(code, str) or code not in DTYPES:
         raise InputError(f"{shown} has dtype {printable(str(code))}, which is not read")
-    numbers = [*shape, begin, end] if isinstance(shape, list) else [None]
-    if not all(type(n) is int and 0 <= n < 1 << 62 for n in numbers) or len(shape) > 64:
+    if not is_shape(shape) or not is_shape([begin]) or not is_shape([end]):
         raise InputError(f"{shown} has a shape or offsets that are no counts")
     if end - begin != math.prod(shape) * itemsize(DTYPES[code]):
         raise InputError(f"{shown} of shape {shape} and {code} has {end - begin} bytes")
@@ -108,12 +109,15 @@ def read_index(content: Mapping[str, Any], path: Path) -> dict[str, list[str]]:
     """The names of each shard that an index lists. InputError for shards outside its directory."""
     listed = content.get("weight_map")
     if not isinstance(listed, dict):
-        raise InputError(f"{path}: weight_map is no JSON object")
+        raise InputError(f"{escaped(str(path))}: weight_map is no JSON object")
     shards: dict[str, list[str]] = {}
     for name, shard in listed.items():
-        if not isinstance(shard, str) or Path(shard).name != shard or shard in ("", ".", ".."):
-            raise InputError(
-                f"{path}: shard {printable(str(shard))} is no name of a file beside it"
-            )
+        if not isinstance(shard, str) or not _is_beside(shard):
+            what = f"shard {printable(str(shard))} is no name of a file beside it"
+            raise InputError(f"{escaped(str(path))}: {what}")
         shards.setdefault(shard, []).append(name)
     return shards
+
+
+def _is_beside(shard: str) -> bool:
+    return Path(shard).name == shard and shard not in ("", ".", "..") and "\0" not in shard

@@ -1,18 +1,15 @@
 """A named tensor in a file: its dtype and shape, and its elements chunk by chunk."""
 
 import math
-import mmap
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from modelparity.errors import InputError
+from modelparity.formats.sources import Source, constant
 
 Array = np.ndarray[Any, Any]
-Buffer = mmap.mmap | bytes
 Chunks = Callable[[int], Iterator[Array]]
 
 # What is stored of a dtype: NumPy's code without its byte order. bfloat16 and float8 have none in
@@ -39,6 +36,7 @@ STORED = {
 NARROW = frozenset({"bfloat16", "float8_e4m3fn", "float8_e5m2"})
 # A view may repeat what is stored; one that repeats more than this is not made by training.
 REPEATED = 1 << 24  # elements
+MOST_AXES, MOST_ELEMENTS = 32, 1 << 60  # NumPy's limits, those of its older versions
 
 
 @dataclass(frozen=True)
@@ -54,18 +52,6 @@ class Tensor:
     chunks: Chunks
 
 
-def mapped(path: Path) -> Buffer:
-    """A file's content without reading it. InputError where it cannot be opened."""
-    try:
-        with path.open("rb") as stream:
-            if not path.stat().st_size:
-                return b""
-            return mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(f"{path}: it cannot be read: {reason}") from None
-
-
 def named_dtype(code: str) -> str:
     """The common name of NumPy's code without byte order (`f4`); "" for what is no number."""
     return next((n for n, stored in STORED.items() if stored == code and n not in NARROW), "")
@@ -76,13 +62,24 @@ def itemsize(dtype: str) -> int:
     return np.dtype(STORED[dtype]).itemsize
 
 
+def is_shape(shape: Any) -> bool:
+    """Whether it is a tuple or list of counts that an array can have."""
+    if not isinstance(shape, tuple | list) or len(shape) > MOST_AXES:
+        return False
+    if not all(type(n) is int and 0 <= n < MOST_ELEMENTS for n in shape):
+        return False
+    size: int = math.prod(n for n in shape if n)  # NumPy's rule, for empty ones too
+    return size < MOST_ELEMENTS
+
+
 def dense(
-    buffer: Buffer, dtype: str, shape: tuple[int, ...], offset: int = 0, order: str = "<"
+    source: Source, dtype: str, shape: tuple[int, ...], offset: int = 0, order: str = "<"
 ) -> Tensor:
     """Elements that lie one behind the other in C order; `order` is their byte order."""
     count, stored = math.prod(shape), np.dtype(order + STORED[dtype])
 
     def chunks(size: int) -> Iterator[Array]:
+        buffer = source() if count else b""
         for first in range(0, count, size):
             place = offset + first * stored.itemsize
             part = np.frombuffer(buffer, stored, min(size, count - first), place)
@@ -92,26 +89,26 @@ def dense(
 
 
 def strided(
-    buffer: Buffer,
+    source: Source,
     dtype: str,
     layout: tuple[tuple[int, ...], tuple[int, ...]],
     offset: int = 0,
     order: str = "<",
 ) -> Tensor:
     """A view of what is stored: layout  its shape and its strides, in elements, checked before."""
-    shape, strides = layout
-    if strides == row_major(shape):
-        return dense(buffer, dtype, shape, offset, order)
-    stored = np.dtype(order + STORED[dtype])
+    shape = layout[0]
+    axes = [(n, step) for n, step in zip(*layout, strict=True) if n != 1]
+    lengths, steps = tuple(n for n, _ in axes), tuple(step for _, step in axes)
     count = math.prod(shape)
+    if not count or steps == row_major(lengths):
+        return dense(source, dtype, shape, offset, order)
+    stored = np.dtype(order + STORED[dtype])
+    span = 1 + sum((n - 1) * step for n, step in axes)
 
     def chunks(size: int) -> Iterator[Array]:
-        if not count:
-            return
-        span = 1 + sum((n - 1) * step for n, step in zip(shape, strides, strict=True))
-        flat = np.frombuffer(buffer, stored, span, offset)
-        steps = tuple(step * stored.itemsize for step in strides)
-        view = np.lib.stride_tricks.as_strided(flat, shape, steps, writeable=False)
+        flat = np.frombuffer(source(), stored, span, offset)
+        strides = tuple(step * stored.itemsize for step in steps)
+        view = np.lib.stride_tricks.as_strided(flat, lengths, strides, writeable=False)
         for first in range(0, count, size):
             yield decoded(view.flat[first : first + size], dtype)
 
@@ -131,7 +128,7 @@ def column_major(shape: tuple[int, ...]) -> tuple[int, ...]:
 def of_array(array: Array) -> Tensor:
     """A small array that is at hand."""
     code = array.dtype.kind + str(array.dtype.itemsize)
-    return dense(np.ascontiguousarray(array).tobytes(), named_dtype(code), array.shape, 0, "=")
+    return dense(constant(array.tobytes()), named_dtype(code), array.shape, 0, "=")
 
 
 def decoded(stored: Array, dtype: str) -> Array:

@@ -1,6 +1,7 @@
 """From what a pickle holds to tensors by name."""
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -8,86 +9,110 @@ import numpy as np
 from modelparity.errors import InputError
 from modelparity.formats.objects import ArrayContent, View
 from modelparity.formats.printing import printable
-from modelparity.formats.tensor import Array, Buffer, Tensor, of_array
+from modelparity.formats.sources import Source
+from modelparity.formats.tensor import Array, Chunks, Tensor, is_shape, of_array
 
 ALONE = "array"  # the name of a tensor that has none
-MOST, DEEPEST = 10_000_000, 200
+# Things that are held several times count as often: a few lists within lists unfold to billions.
+MOST, DEEPEST = 3_000_000, 200
+LONGEST, MOST_TEXT = 4096, 1 << 27  # characters of a name, of all names
 BIG = "UnpackBigParamInfor@@"  # Paddle's key for parameters that it has cut into slices
 NAMES = "StructuredToParameterName@@"  # Paddle's table of names, no tensor
 
 
-def tensors_of(content: Any, buffer: Buffer, where: str) -> dict[str, Tensor]:
+def tensors_of(content: Any, source: Source, where: str) -> dict[str, Tensor]:
     """The tensors in nested dictionaries, lists and tuples, by their keys joined with dots.
 
-    Numbers are tensors without axes (float64, int64, complex128, bool); texts, bytes and None are
-    left out. InputError, with `where`, for two of one name and for what does not fit together.
+    Numbers are tensors without axes (float64, int64, complex128, bool); integers beyond 64 bits,
+    texts, bytes and None are left out. InputError, with `where`, for two of one name and for what
+    does not fit together.
     """
     found: dict[str, Tensor] = {}
-    for count, (name, leaf) in enumerate(_leaves(content, where)):
-        if count >= MOST:
-            raise InputError(f"{where}: it holds more than {MOST:,} things")
-        shown = f"{where}: {printable(name or ALONE)}"
-        if (name or ALONE) in found:
-            raise InputError(f"{shown} stands there twice")
-        try:
-            tensor = leaf if isinstance(leaf, Tensor) else _tensor(leaf, buffer)
-        except (ValueError, OverflowError) as error:
-            raise InputError(f"{shown}: {error}") from None
-        if tensor is not None:
-            found[name or ALONE] = tensor
-    return _joined(found, content, where)
+    text = 0
+    try:
+        for name, leaf in _leaves(content):
+            text += len(name)
+            if text > MOST_TEXT:
+                raise ValueError(f"its names have more than {MOST_TEXT:,} characters")
+            tensor = _tensor(leaf, name, source)
+            if tensor is None:
+                continue
+            if name in found:
+                raise ValueError(f"{name} stands there twice")
+            found[name] = tensor
+        return _joined(found, content)
+    except ValueError as error:
+        raise InputError(f"{where}: {printable(str(error))}") from None
 
 
-def _tensor(leaf: Any, buffer: Buffer) -> Tensor | None:
+def _tensor(leaf: Any, name: str, source: Source) -> Tensor | None:
     if isinstance(leaf, ArrayContent | View):
-        return leaf.tensor(buffer)
-    if isinstance(leaf, bool | int | float | complex):
         try:
-            return of_array(_number(leaf))
-        except OverflowError:
-            raise ValueError("an integer has more than 64 bits") from None
+            return leaf.tensor(source)
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from None
+    if isinstance(leaf, bool | int | float | complex):
+        number = _number(leaf)
+        return None if number is None else of_array(number)
     return None
 
 
-def _number(value: bool | float | complex) -> Array:
+def _number(value: bool | float | complex) -> Array | None:
     kinds = {bool: np.bool_, int: np.int64, float: np.float64, complex: np.complex128}
+    if type(value) is int and not -(1 << 63) <= value < 1 << 63:
+        return np.array(value, np.uint64) if 0 < value < 1 << 64 else None
     return np.array(value, kinds[type(value)])
 
 
-def _leaves(content: Any, where: str) -> Iterator[tuple[str, Any]]:
+def _leaves(content: Any) -> Iterator[tuple[str, Any]]:
     """(name, what is no container), in order, without recursion."""
     waiting: list[Iterator[tuple[str, Any]]] = [iter([("", content)])]
-    steps = 0
-    while waiting:
-        steps += 1
-        if steps > 4 * MOST or len(waiting) > DEEPEST:
-            raise InputError(f"{where}: it is nested too deep, or holds too much")
+    for _ in range(MOST):
+        if len(waiting) > DEEPEST:
+            raise ValueError("it is nested too deep")
         try:
             name, value = next(waiting[-1])
         except StopIteration:
             waiting.pop()
+            if not waiting:
+                return
             continue
         inside = _inside(name, value)
         if inside is None:
-            yield name, value
+            yield name or ALONE, value
         else:
             waiting.append(inside)
+    raise ValueError(f"it holds more than {MOST:,} things")
 
 
 def _inside(name: str, value: Any) -> Iterator[tuple[str, Any]] | None:
-    start = f"{name}." if name else ""
     if isinstance(value, ArrayContent) and value.held() is not None:
         held = value.held() or []
-        return iter([(name, held[0])]) if value.shape == () else _numbered(start, held)
+        alone = value.shape == () and len(held) == 1
+        return iter([(name, held[0])]) if alone else _named(name, enumerate(held))
     if isinstance(value, dict):
-        return ((f"{start}{key}", inner) for key, inner in value.items() if key not in (BIG, NAMES))
+        return _named(name, ((k, v) for k, v in value.items() if k not in (BIG, NAMES)))
     if _is_named(value):
         return iter([(name, value[1])])
     if isinstance(value, list | tuple):
-        return _numbered(start, value)
-    if isinstance(value, set | frozenset):
-        return iter(())
-    return None
+        return _named(name, enumerate(value))
+    return iter(()) if isinstance(value, set | frozenset) else None
+
+
+def _named(outer: str, items: Iterable[tuple[Any, Any]]) -> Iterator[tuple[str, Any]]:
+    for key, value in items:
+        shown = key if isinstance(key, str) else _text(key)
+        if len(outer) + len(shown) >= LONGEST:
+            raise ValueError(f"a name has more than {LONGEST:,} characters")
+        yield (f"{outer}.{shown}" if outer else shown), value
+
+
+def _text(key: Any) -> str:
+    """A key that is no text, as one; its parts are short or it takes too long."""
+    parts = key if isinstance(key, tuple) else (key,)
+    if any(isinstance(part, str | bytes) and len(part) > LONGEST for part in parts):
+        raise ValueError(f"a name has more than {LONGEST:,} characters")
+    return str(key)
 
 
 def _is_named(value: Any) -> bool:
@@ -101,7 +126,7 @@ def _numbered(start: str, values: Any) -> Iterator[tuple[str, Any]]:
     return ((f"{start}{number}", value) for number, value in enumerate(values))
 
 
-def _joined(found: dict[str, Tensor], content: Any, where: str) -> dict[str, Tensor]:
+def _joined(found: dict[str, Tensor], content: Any) -> dict[str, Tensor]:
     """Parameters that Paddle has cut into slices, made whole again."""
     cut = content.get(BIG) if isinstance(content, dict) else None
     if not isinstance(cut, dict):
@@ -110,31 +135,30 @@ def _joined(found: dict[str, Tensor], content: Any, where: str) -> dict[str, Ten
         try:
             shape, slices = tuple(told["OriginShape"]), [found.pop(key) for key in told["slices"]]
         except (KeyError, TypeError):
-            raise InputError(f"{where}: the slices of {printable(str(name))} are missing") from None
+            raise ValueError(f"the slices of {name} are missing") from None
         if len({part.dtype for part in slices}) != 1 or not _fits(shape, slices):
-            raise InputError(f"{where}: the slices of {printable(str(name))} do not fit together")
+            raise ValueError(f"the slices of {name} do not fit together")
+        if str(name) in found:
+            raise ValueError(f"{name} stands there twice")
         found[str(name)] = Tensor(slices[0].dtype, shape, _chained(slices))
     return found
 
 
 def _fits(shape: tuple[Any, ...], slices: list[Tensor]) -> bool:
-    counts = [int(np.prod(part.shape, dtype=object)) for part in slices]
-    plain = all(type(n) is int and n >= 0 for n in shape)
-    return plain and int(np.prod(shape, dtype=object)) == sum(counts)
+    return is_shape(shape) and math.prod(shape) == sum(math.prod(part.shape) for part in slices)
 
 
-def _chained(slices: list[Tensor]) -> Any:
+def _chained(slices: list[Tensor]) -> Chunks:
     def chunks(size: int) -> Iterator[Array]:
-        rest: Array | None = None
+        rest = np.empty(0)
         for part in slices:
             for chunk in part.chunks(size):
-                whole = chunk if rest is None else np.concatenate([rest, chunk])
-                rest = whole[size:] if whole.size > size else None
+                # Copied even where nothing is left over: a view tells that all lies in one piece.
+                whole = np.concatenate([rest, chunk]) if rest.size else chunk.copy()
                 if whole.size >= size:
                     yield whole[:size]
-                else:
-                    rest = whole
-        if rest is not None and rest.size:
+                rest = whole[size:] if whole.size >= size else whole
+        if rest.size:
             yield rest
 
     return chunks
