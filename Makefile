@@ -27,7 +27,7 @@ check: .venv/.installed  ## format, lint, types, import contracts, tests and doc
 	$(PYTEST)
 
 .venv/.bench: .venv/.installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench,fast]'
 	touch $@
 
 bench: bench-faults bench-clean  ## what is caught, what is accused wrongly; writes the two pages

@@ -262,3 +262,11 @@ def test_a_ratio_of_one_is_the_limit():
     found = only(r + 0.5 * (1 + 1e-12), r, tolerance=["peak=0.25"])
     assert found.finding.outcome is DIVERGED
     assert math.isclose(found.finding.ratio, 1.0)
+
+
+def test_a_tensor_that_may_be_noise_diverged_and_says_so():
+    r = np.random.default_rng(0).standard_normal(100)
+    reference = {"a": r, "b": r, "key.bias": r * 1e-9}
+    found = compared({**reference, "key.bias": r[::-1] * 1e-9}, reference)
+    assert found.outcome is DIVERGED
+    assert "vanish mathematically" in found.tensors[0].finding.hints[0]

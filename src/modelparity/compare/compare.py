@@ -2,10 +2,12 @@
 
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import median
 
 from modelparity.compare.facts import misfit, mistyped, unpaired, whole
+from modelparity.compare.figures import Figures
 from modelparity.compare.measure import Match, is_exact, measure
 from modelparity.compare.names import Names, face
 from modelparity.compare.read import size
@@ -19,6 +21,12 @@ from modelparity.model import Outcome
 
 PAYS = 1 << 27  # elements from which a compiled kernel makes up for its start
 Tell = Callable[[str, int, int], None]  # what is done, how much of it, of how much
+# A tensor this small beside the median of all may vanish mathematically (a key bias' gradient).
+VANISHING = 1e-5
+NOISE = (
+    "both are tiny beside the other tensors; where they vanish mathematically they are noise: "
+    "give an absolute tolerance, as in --tolerance 'NAME: atol=1e-8'"
+)
 _GRAVITY = {Outcome.DIVERGED: 0, Outcome.INCONCLUSIVE: 1, Outcome.ALIGNED: 2}
 
 
@@ -129,6 +137,7 @@ def _look(
 
 
 def _conclude(files: Files, names: Names, found: Sequence[Compared], *, kernel: str) -> Comparison:
+    found = _vanishing(found)
     ordered = tuple(sorted(found, key=_reading_order))  # stable: the reference's order otherwise
     outcome = ordered[0].finding.outcome if ordered else Outcome.INCONCLUSIVE
     measured = [c for c in ordered if c.figures is not None]
@@ -155,6 +164,22 @@ def _conclude(files: Files, names: Names, found: Sequence[Compared], *, kernel: 
         notes=tuple(f"{rule} matched no tensor" for rule in unused),
         kernel=kernel,
     )
+
+
+def _vanishing(found: Sequence[Compared]) -> list[Compared]:
+    """The same, with a hint for tensors that may be nothing but rounding noise."""
+    scales = [c.figures.reference_rms for c in found if c.figures and c.figures.reference_rms]
+    least = VANISHING * median(scales) if scales else 0.0
+    return [
+        replace(c, finding=replace(c.finding, hints=(*c.finding.hints, NOISE)))
+        if c.finding.outcome is Outcome.DIVERGED and c.figures and _is_tiny(c.figures, least)
+        else c
+        for c in found
+    ]
+
+
+def _is_tiny(figures: Figures, least: float) -> bool:
+    return 0.0 < (figures.reference_rms or 0.0) < least and figures.rms < least
 
 
 def _reading_order(compared: Compared) -> tuple[int, float]:
