@@ -55,7 +55,7 @@ def test_a_tolerance_that_cannot_be_read_is_refused(text):
 def test_a_transposed_tensor_is_compared_as_it_was_meant(shape, monkeypatch):
     monkeypatch.setattr(read, "BLOCK", 100_000)  # bytes: several blocks
     r = np.random.default_rng(0).standard_normal(shape)
-    c = np.ascontiguousarray(r.swapaxes(-1, -2))
+    c = r.swapaxes(-1, -2).copy()
     assert only({"w": c}, {"w": r}, transpose=["w"]).finding.outcome is Outcome.ALIGNED
     place = tuple(n - 1 for n in c.shape)
     c[place] += 9.0
