@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: align test check bench bench-faults bench-clean bench-real bench-init evidence readme clean
+.PHONY: align test check bench bench-faults bench-clean bench-real bench-init bench-diff evidence readme clean
 .DEFAULT_GOAL := align
 
 .venv/.installed: pyproject.toml constraints.txt
@@ -27,7 +27,7 @@ check: .venv/.installed  ## format, lint, types, import contracts, tests and doc
 	$(PYTEST)
 
 .venv/.bench: .venv/.installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench,fast]'
 	touch $@
 
 bench: bench-faults bench-clean  ## what is caught, what is accused wrongly; writes the two pages
@@ -46,6 +46,9 @@ bench-init: .venv/.installed  ## 200 right initialisers, none accused; 7 wrong o
 
 evidence: .venv/.installed  ## docs/evidence.md from real runs; DATA=DIR CHECKPOINT=DIR: the tasks too
 	$(BIN)/python benchmarks/evidence.py $(if $(DATA),--data $(DATA) --checkpoint $(CHECKPOINT))
+
+bench-diff: .venv/.bench  ## how fast two files are compared, beside the tools in use; needs 18 GB of disk
+	$(BIN)/python benchmarks/diff_speed.py --json
 
 readme: .venv/.installed  ## generate the reports shown in the README; ATIS=DIR: from a run on ATIS
 	$(BIN)/python docs/generate.py $(if $(ATIS),--atis-report $(ATIS))

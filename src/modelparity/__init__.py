@@ -1,6 +1,7 @@
 """modelparity proves that a port of a model is the model, in ten steps."""
 
 from modelparity.check import check
+from modelparity.compare import assert_aligned
 from modelparity.errors import InputError, ParityError, UsageError
 from modelparity.model import Case, Fault, Outcome, Report, Rule, Setting, Tolerance, Verdict
 
@@ -16,5 +17,6 @@ __all__ = [
     "Tolerance",
     "UsageError",
     "Verdict",
+    "assert_aligned",
     "check",
 ]

@@ -14,6 +14,8 @@ from typing import NoReturn
 
 from modelparity.cases import load_case, load_fault, load_faults
 from modelparity.check import ALL_STEPS, check
+from modelparity.compare import command as diff
+from modelparity.compat.command import familiar_log
 from modelparity.errors import ParityError, UsageError
 from modelparity.model import Outcome, Report
 from modelparity.record import replaceable
@@ -105,6 +107,10 @@ def _parser() -> argparse.ArgumentParser:
     judge.add_argument("candidate", type=Path, metavar="CANDIDATE_DIR")
     judge.add_argument("--out", type=Path, metavar="DIR", help="write the reports here")
     _common(judge, settings=False)
+
+    compare = commands.add_parser("diff", help="compare two files or directories of tensors")
+    compare.set_defaults(command=_diff)
+    diff.add_options(compare)
 
     faults = commands.add_parser("faults", help="list the planted faults of a case")
     faults.set_defaults(command=_faults)
@@ -202,6 +208,18 @@ def _record(options: argparse.Namespace) -> int:
 def _check(options: argparse.Namespace) -> int:
     report = check(options.reference, options.candidate, steps=_steps(options.steps))
     return _finish(report, options.out, options.language)
+
+
+def _diff(options: argparse.Namespace) -> int:
+    if options.format == diff.REPROD_LOG and not options.json:
+        return EXIT[familiar_log(options)]
+    progress = Progress(quiet=options.quiet)
+    try:
+        text, outcome = diff.run(options, progress.update, colour=sys.stdout.isatty())
+    finally:
+        progress.close()
+    _say(text)
+    return EXIT[outcome]
 
 
 def _finish(report: Report, out: Path | None, language: str) -> int:

@@ -29,6 +29,14 @@ def write_all(report: Report, directory: Path, language: str = "en") -> list[Pat
     """
     texts = {name: render(report) for name, render in FORMATS.items()}
     texts["alignment.md"] = alignment(report, language)
+    return write_texts(texts, directory)
+
+
+def write_texts(texts: Mapping[str, str], directory: Path) -> list[Path]:
+    """Write texts under their names, each file whole or not at all.
+
+    InputError where the directory cannot be written.
+    """
     try:
         directory.mkdir(parents=True, exist_ok=True)
         for name, text in texts.items():

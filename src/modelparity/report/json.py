@@ -25,7 +25,7 @@ def as_json(report: Report) -> str:
         "steps": [_step(report, verdict) for verdict in report.verdicts],
         "sides": report.manifests,
     }
-    return json.dumps(_plain(data), indent=1, allow_nan=False) + "\n"
+    return json.dumps(plain(data), indent=1, allow_nan=False) + "\n"
 
 
 def _step(report: Report, verdict: Verdict) -> dict[str, object]:
@@ -88,8 +88,8 @@ def _finding(finding: Finding) -> dict[str, object]:
     }
 
 
-def _plain(value: object) -> object:
-    """The same data in what JSON knows."""
+def plain(value: object) -> object:
+    """The same data in what JSON knows; NaN and infinities become strings."""
     if value is None or isinstance(value, bool | int):
         return value
     if isinstance(value, float):
@@ -97,7 +97,7 @@ def _plain(value: object) -> object:
             return float(value)
         return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     if isinstance(value, Mapping):
-        return {clean(key): _plain(item) for key, item in value.items()}
+        return {clean(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     return clean(value)

@@ -44,17 +44,18 @@ def ladder(report: Report, colour: bool = False) -> str:
     lines += _all_details(steps, colour)
     lines.append("")
     for line in wrap(summary(report), WIDTH):
-        lines.append(_painted(line, report.outcome, colour))
+        lines.append(painted(line, report.outcome, colour))
     return "\n".join(lines)
 
 
-def _painted(text: str, outcome: Outcome | None, colour: bool) -> str:
+def painted(text: str, outcome: Outcome | None, colour: bool) -> str:
+    """A text in the colour of an outcome, where colours are wanted."""
     return f"\x1b[{_COLOURS[outcome]}m{text}\x1b[0m" if colour else text
 
 
 def _rung(rung: Rung, colour: bool) -> str:
     word = WORDS[rung.outcome]
-    start = f"{rung.number:>2}  {pad(rung.name, 18)}{_painted(word, rung.outcome, colour)}"
+    start = f"{rung.number:>2}  {pad(rung.name, 18)}{painted(word, rung.outcome, colour)}"
     if rung.verdict is None:
         return start
     start += " " * (14 - len(word))
@@ -69,7 +70,7 @@ def _all_details(steps: list[Rung], colour: bool) -> list[str]:
     for rung in steps:
         if rung.verdict is None or rung.outcome is Outcome.ALIGNED:
             continue
-        word = _painted(f"{rung.name}: {WORDS[rung.outcome]}", rung.outcome, colour)
+        word = painted(f"{rung.name}: {WORDS[rung.outcome]}", rung.outcome, colour)
         details = _details(rung.verdict)
         if details == before:
             lines = lines[: -len(before)]
