@@ -68,11 +68,10 @@ def test_a_transpose_that_was_forgotten_is_suggested():
     assert "--transpose 'w'" in hint
 
 
-@pytest.mark.parametrize("shape", [(), (5,), (0, 3)])
-def test_transposing_what_has_one_axis_or_nothing_changes_nothing(shape):
+@pytest.mark.parametrize("shape", [(), (5,)])
+def test_transposing_what_has_no_two_axes_changes_nothing(shape):
     r = np.ones(shape)
-    found = only({"w": r}, {"w": r}, transpose=["w"])
-    assert found.finding.outcome is (Outcome.ALIGNED if r.size else Outcome.INCONCLUSIVE)
+    assert only({"w": r}, {"w": r}, transpose=["w"]).finding.outcome is Outcome.ALIGNED
 
 
 def test_parts_begin_where_they_should():

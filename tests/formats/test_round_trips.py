@@ -158,6 +158,50 @@ def test_checkpoints_of_torch(tmp_path, legacy):
 
 
 @torch_too
+def test_large_arrays_of_numpys_within_a_checkpoint(tmp_path):
+    import torch
+
+    held = {"a": np.arange(5000.0), "b": np.asfortranarray(np.arange(6000.0).reshape(60, 100))}
+    for legacy in (False, True):
+        torch.save(held, tmp_path / "it.pt", _use_new_zipfile_serialization=not legacy)
+        same(open_tensors(tmp_path / "it.pt"), held)
+
+
+@torch_too
+def test_a_checkpoint_that_was_packed_again(tmp_path):
+    import torch
+
+    base = torch.randn(6, 5)
+    torch.save({"w": base, "t": base.T}, tmp_path / "it.pt")
+    with (
+        zipfile.ZipFile(tmp_path / "it.pt") as plain,
+        zipfile.ZipFile(tmp_path / "packed.pt", "w", zipfile.ZIP_DEFLATED) as packed,
+    ):
+        for name in plain.namelist():
+            packed.writestr(name, plain.read(name))
+    same(open_tensors(tmp_path / "packed.pt"), {"w": base.numpy(), "t": base.T.numpy()})
+
+
+@torch_too
+def test_strides_of_axes_with_one_element_are_of_no_account(tmp_path):
+    import torch
+
+    torch.save({"w": torch.arange(3.0).as_strided((1, 3), (1 << 58, 1))}, tmp_path / "it.pt")
+    same(open_tensors(tmp_path / "it.pt"), {"w": np.arange(3.0, dtype="f4")[None]})
+
+
+def test_integers_beyond_64_bits_are_left_out(tmp_path):
+    held = {"seed": 1 << 100, "large": (1 << 64) - 1, "least": -(1 << 63), "flag": True}
+    (tmp_path / "it").write_bytes(pickle.dumps(held, 4))
+    expected = {
+        "large": np.array((1 << 64) - 1, np.uint64),
+        "least": np.array(-(1 << 63)),
+        "flag": np.array(True),
+    }
+    same(open_tensors(tmp_path / "it"), expected)
+
+
+@torch_too
 @pytest.mark.parametrize("legacy", [False, True])
 def test_a_modules_state_dict_and_an_optimizers(tmp_path, legacy):
     import torch

@@ -11,6 +11,7 @@ from modelparity.formats.tensor import (
     STORED,
     Tensor,
     column_major,
+    is_count,
     is_shape,
     itemsize,
     named_dtype,
@@ -153,12 +154,11 @@ def _view_of_bytes(storage: Any, offset: Any, shape: Any, strides: Any, *more: A
 
 def _checked(storage: Storage, offset: Any, layout: tuple[Any, Any], dtype: str) -> View:
     shape, strides = layout
-    (offset,) = _shape((offset,))
     # Where an axis has one element, any stride of it is as good.
     if not isinstance(strides, tuple) or len(_shape(shape)) != len(strides):
         raise ValueError("a tensor has other axes than strides")
-    if not all(is_shape((step,)) for step in strides):
-        raise ValueError("a stride is no count")
+    if not is_count(offset) or not all(map(is_count, strides)):
+        raise ValueError("an offset or a stride is no count")
     return View(storage, offset, shape, strides, dtype)
 
 

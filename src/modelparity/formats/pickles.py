@@ -25,28 +25,40 @@ def _pushing(make: Callable[[Program], Any]) -> Step:
     return lambda program: program.stack.append(make(program))
 
 
-def _memorise(key: Callable[[Program], int]) -> Step:
-    def step(program: Program) -> None:
-        program.memo[key(program)] = program.top(object)
-
-    return step
+def _memorise(program: Program) -> None:
+    program.memo[program.byte()] = program.stack[-1]
 
 
-def _recall(form: str) -> Step:
-    return _pushing(lambda program: program.memo[program.number(form)])
+def _memorise_far(program: Program) -> None:
+    program.memo[program.number(4)] = program.stack[-1]
+
+
+def _memorise_next(program: Program) -> None:
+    program.memo[len(program.memo)] = program.stack[-1]
+
+
+def _recall(program: Program) -> None:
+    program.stack.append(program.memo[program.byte()])
+
+
+def _recall_far(program: Program) -> None:
+    program.stack.append(program.memo[program.number(4)])
 
 
 def _tuple(count: int) -> Step:
     def step(program: Program) -> None:
-        program.stack.append(tuple(reversed([program.pop() for _ in range(count)])))
+        taken = tuple(program.stack[-count:])
+        if len(taken) < count or MARK in taken:
+            raise ValueError("a tuple lacks elements")
+        program.stack[-count:] = [taken]
 
     return step
 
 
-def _integer(form: str) -> Step:
+def _integer(size: int) -> Step:
     def make(program: Program) -> int:
-        length = program.number(form)
-        if not 0 <= length <= LARGEST_INTEGER:
+        length = program.number(size)
+        if length > LARGEST_INTEGER:
             raise ValueError("an integer is too long")
         return int.from_bytes(program.take(length), "little", signed=True)
 
@@ -96,12 +108,12 @@ def _stack_global(program: Program) -> None:
 
 
 def _frame(program: Program) -> None:
-    if program.number("<Q") > program.end - program.place:
+    if program.number(8) > program.end - program.place:
         raise ValueError("a frame is longer than the file")
 
 
 def _protocol(program: Program) -> None:
-    if not 2 <= program.number("<B") <= 5:
+    if not 2 <= program.byte() <= 5:
         raise ValueError("its protocol is not 2 to 5")
 
 
@@ -117,21 +129,21 @@ INSTRUCTIONS: Mapping[int, Step] = {
         "N": _pushing(lambda p: None),
         "\x88": _pushing(lambda p: True),
         "\x89": _pushing(lambda p: False),
-        "J": _pushing(lambda p: p.number("<i")),
-        "K": _pushing(lambda p: p.number("<B")),
-        "M": _pushing(lambda p: p.number("<H")),
-        "\x8a": _integer("<B"),
-        "\x8b": _integer("<i"),
-        "G": _pushing(lambda p: p.number(">d")),
-        "X": _pushing(lambda p: p.text(p.number("<I"))),
-        "\x8c": _pushing(lambda p: p.text(p.number("<B"))),
-        "\x8d": _pushing(lambda p: p.text(p.number("<Q"))),
-        "T": _pushing(lambda p: p.take(p.number("<I")).decode("latin-1")),
-        "U": _pushing(lambda p: p.take(p.number("<B")).decode("latin-1")),
-        "B": _pushing(lambda p: p.raw(p.number("<I"))),
-        "C": _pushing(lambda p: p.raw(p.number("<B"))),
-        "\x8e": _pushing(lambda p: p.raw(p.number("<Q"))),
-        "\x96": _pushing(lambda p: p.raw(p.number("<Q"))),
+        "J": _pushing(lambda p: int.from_bytes(p.take(4), "little", signed=True)),
+        "K": _pushing(lambda p: p.byte()),
+        "M": _pushing(lambda p: p.number(2)),
+        "\x8a": _integer(1),
+        "\x8b": _integer(4),
+        "G": _pushing(lambda p: struct.unpack(">d", p.take(8))[0]),
+        "X": _pushing(lambda p: p.text(p.number(4))),
+        "\x8c": _pushing(lambda p: p.text(p.byte())),
+        "\x8d": _pushing(lambda p: p.text(p.number(8))),
+        "T": _pushing(lambda p: p.take(p.number(4)).decode("latin-1")),
+        "U": _pushing(lambda p: p.take(p.byte()).decode("latin-1")),
+        "B": _pushing(lambda p: p.raw(p.number(4))),
+        "C": _pushing(lambda p: p.raw(p.byte())),
+        "\x8e": _pushing(lambda p: p.raw(p.number(8))),
+        "\x96": _pushing(lambda p: p.raw(p.number(8))),
         "]": _pushing(lambda p: []),
         "a": _append,
         "e": _appends,
@@ -148,11 +160,11 @@ INSTRUCTIONS: Mapping[int, Step] = {
         "\x8f": _pushing(lambda p: set()),
         "\x90": _add_items,
         "\x91": _pushing(lambda p: frozenset(map(plain, p.since_mark()))),
-        "h": _recall("<B"),
-        "j": _recall("<I"),
-        "q": _memorise(lambda p: int(p.number("<B"))),
-        "r": _memorise(lambda p: int(p.number("<I"))),
-        "\x94": _memorise(lambda p: len(p.memo)),
+        "h": _recall,
+        "j": _recall_far,
+        "q": _memorise,
+        "r": _memorise_far,
+        "\x94": _memorise_next,
         "c": _pushing(lambda p: p.named(p.line(), p.line())),  # the module comes first
         "\x93": _stack_global,
         "R": Program.call,
@@ -181,12 +193,13 @@ def unpickled(
     program = Program(buffer, part, persistent)
     try:
         for _ in range(MOST):
-            code = program.take(1)[0]
+            code = program.byte()
             if code == STOP:
                 return program.pop(), program.place
-            if code not in INSTRUCTIONS:
+            step = INSTRUCTIONS.get(code)
+            if step is None:
                 raise ValueError(f"instruction {code:#04x} is not read")
-            INSTRUCTIONS[code](program)
+            step(program)
     except InputError as error:
         raise InputError(f"{where}: {error}") from None
     except _BROKEN as error:

@@ -1,6 +1,5 @@
 """The state of a pickle while it is read: its stack, its memo, and what bounds them."""
 
-import struct
 from collections.abc import Callable
 from typing import Any
 
@@ -35,9 +34,16 @@ class Program:
         self.place += count
         return bytes(self.buffer[self.place - count : self.place])
 
-    def number(self, form: str) -> Any:
-        """The next number, by its `struct` form."""
-        return struct.unpack(form, self.take(struct.calcsize(form)))[0]
+    def byte(self) -> int:
+        """The next byte."""
+        if self.place >= self.end:
+            raise ValueError("it ends within an instruction")
+        self.place += 1
+        return self.buffer[self.place - 1]
+
+    def number(self, size: int) -> int:
+        """The next number of so many bytes, without a sign."""
+        return int.from_bytes(self.take(size), "little")
 
     def line(self) -> str:
         """The text up to the end of the line."""

@@ -12,7 +12,7 @@ from typing import Any
 from modelparity.errors import InputError
 from modelparity.formats.printing import escaped, printable
 from modelparity.formats.sources import Source
-from modelparity.formats.tensor import Tensor, dense, is_shape, itemsize
+from modelparity.formats.tensor import Tensor, dense, is_count, is_shape, itemsize
 
 LARGEST_HEADER = 100_000_000  # bytes, as the format says
 DTYPES = {
@@ -70,7 +70,7 @@ def _place(name: str, entry: Any, where: str) -> Place:
         raise InputError(f"{shown} lacks dtype, shape or two data_offsets") from None
     if not isinstance(code, str) or code not in DTYPES:
         raise InputError(f"{shown} has dtype {printable(str(code))}, which is not read")
-    if not is_shape(shape) or not is_shape([begin]) or not is_shape([end]):
+    if not is_shape(shape) or not is_count(begin) or not is_count(end):
         raise InputError(f"{shown} has a shape or offsets that are no counts")
     if end - begin != math.prod(shape) * itemsize(DTYPES[code]):
         raise InputError(f"{shown} of shape {shape} and {code} has {end - begin} bytes")

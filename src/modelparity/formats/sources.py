@@ -42,17 +42,18 @@ def mapped(path: Path) -> Source:
 
     InputError where it cannot be opened, is no regular file, or changes while it is read.
     """
-    seen: list[tuple[int, int]] = []
+    first: tuple[int, int] | None = None
 
     def make() -> Buffer:
+        nonlocal first
         shown = escaped(str(path))
         try:
             if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would wait for its writer
                 raise InputError(f"{shown}: it is no regular file: write its content to one")
             with path.open("rb") as stream:
                 now = os.fstat(stream.fileno())
-                seen.append((now.st_size, now.st_mtime_ns))
-                if seen[-1] != seen[0]:
+                first = first or (now.st_size, now.st_mtime_ns)
+                if first != (now.st_size, now.st_mtime_ns):
                     raise InputError(f"{shown}: it changed while it was read: compare it again")
                 if not now.st_size:
                     return b""

@@ -57,28 +57,38 @@ def named_dtype(code: str) -> str:
     return next((n for n, stored in STORED.items() if stored == code and n not in NARROW), "")
 
 
+_SIZES = {dtype: np.dtype(stored).itemsize for dtype, stored in STORED.items()}
+
+
 def itemsize(dtype: str) -> int:
     """Bytes of an element as it is stored."""
-    return np.dtype(STORED[dtype]).itemsize
+    return _SIZES[dtype]
 
 
 def is_shape(shape: Any) -> bool:
     """Whether it is a tuple or list of counts that an array can have."""
     if not isinstance(shape, tuple | list) or len(shape) > MOST_AXES:
         return False
-    if not all(type(n) is int and 0 <= n < MOST_ELEMENTS for n in shape):
-        return False
-    size: int = math.prod(n for n in shape if n)  # NumPy's rule, for empty ones too
+    size = 1
+    for n in shape:
+        if not is_count(n):
+            return False
+        size *= n or 1  # NumPy's rule, for empty ones too
     return size < MOST_ELEMENTS
+
+
+def is_count(n: Any) -> bool:
+    """Whether it is an integer, not negative, that an array can be large."""
+    return type(n) is int and 0 <= n < MOST_ELEMENTS
 
 
 def dense(
     source: Source, dtype: str, shape: tuple[int, ...], offset: int = 0, order: str = "<"
 ) -> Tensor:
     """Elements that lie one behind the other in C order; `order` is their byte order."""
-    count, stored = math.prod(shape), np.dtype(order + STORED[dtype])
 
     def chunks(size: int) -> Iterator[Array]:
+        count, stored = math.prod(shape), np.dtype(order + STORED[dtype])
         buffer = source() if count else b""
         for first in range(0, count, size):
             place = offset + first * stored.itemsize
@@ -97,22 +107,32 @@ def strided(
 ) -> Tensor:
     """A view of what is stored: layout  its shape and its strides, in elements, checked before."""
     shape = layout[0]
-    axes = [(n, step) for n, step in zip(*layout, strict=True) if n != 1]
-    lengths, steps = tuple(n for n, _ in axes), tuple(step for _, step in axes)
-    count = math.prod(shape)
-    if not count or steps == row_major(lengths):
+    if _is_dense(*layout):
         return dense(source, dtype, shape, offset, order)
+    axes = [(n, step) for n, step in zip(*layout, strict=True) if n != 1]
+    count = math.prod(shape)
     stored = np.dtype(order + STORED[dtype])
     span = 1 + sum((n - 1) * step for n, step in axes)
 
     def chunks(size: int) -> Iterator[Array]:
         flat = np.frombuffer(source(), stored, span, offset)
-        strides = tuple(step * stored.itemsize for step in steps)
+        strides = tuple(step * stored.itemsize for _, step in axes)
+        lengths = tuple(n for n, _ in axes)
         view = np.lib.stride_tricks.as_strided(flat, lengths, strides, writeable=False)
         for first in range(0, count, size):
             yield decoded(view.flat[first : first + size], dtype)
 
     return Tensor(dtype, shape, chunks)
+
+
+def _is_dense(shape: tuple[int, ...], strides: tuple[int, ...]) -> bool:
+    """Whether elements lie one behind the other; any stride will do for an axis of one."""
+    expected = 1
+    for n, step in zip(reversed(shape), reversed(strides), strict=True):
+        if n != 1 and step != expected:
+            return 0 in shape
+        expected *= n
+    return True
 
 
 def row_major(shape: tuple[int, ...]) -> tuple[int, ...]:
