@@ -53,7 +53,7 @@ def main(checkout: str, data: str, checkpoint: str, threads: str, rounds: str) -
             args=args,
             intent_label_lst=get_intent_labels(args),
             slot_label_lst=get_slot_labels(args),
-        )
+        ).float()  # transformers 5 keeps the checkpoint's dtype, which may be float16
         loaders = {
             mode: DataLoader(load_and_cache_examples(args, tokenizer, mode=mode), batch_size=32)
             for mode in ("train", "test")

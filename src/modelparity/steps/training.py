@@ -80,7 +80,7 @@ def judge_step(evidence: Evidence) -> Verdict:
     horizon: int | None = None
     if not findings:
         nudged_runs = [envelope.array(n) for n in _nudged(envelope)] if envelope else []
-        allowed, horizon = judge.envelope(ours.array(names[1]), nudged_runs)
+        allowed, horizon = judge.envelope(ours.array(names[1]), nudged_runs, ours.array(names[0]))
         findings = _curves(evidence, names, allowed, horizon)
         series = _series(evidence, names, allowed)
     extra = [n for n in theirs.names if "/training/" in n and n not in names]
@@ -222,9 +222,9 @@ def _horizon_note(horizon: int | None, name: str, ours: Recording) -> tuple[str,
     if not horizon:
         return ()
     if horizon == ours.array(name).size:
-        return (f"nudged runs of the reference stay together over all {horizon} float32 updates",)
+        return (f"float32 runs of the reference stay together over all {horizon} updates",)
     return (
-        f"float32 is judged up to update {horizon}, where one-ulp nudges of the reference part; "
+        f"float32 is judged up to update {horizon}, where float32 runs of the reference part; "
         "nothing is claimed beyond it but the absence of gross differences",
     )
 
