@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from jointbert.memory import keep_freed
+from jointbert.parser import by_length
 
 FRAMEWORKS = ("torch", "paddle")
 BATCH = 32  # the product's default, in training and in prediction
@@ -110,6 +111,9 @@ class Worker:
         model.eval()
         examples = self.data.encode(settings, "test")
         rows = [example.ids[1:-1] for example in examples]
+        if bucket:
+            lengths = [len(example.ids) for example in examples]
+            return model, settings, rows, list(by_length(lengths, settings["max_seq_len"]))
         return model, settings, rows, self.data.evaluation_order(settings, examples)
 
     def _half(self, task: str, settings: Mapping[str, Any]) -> Any:

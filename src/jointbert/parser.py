@@ -14,7 +14,7 @@ from jointbert.spans import Word, place_of, spans_of, words_of
 from modelparity import InputError, UsageError
 
 FRAMEWORKS = ("torch", "paddle")
-BATCH = 32  # sentences run together
+FULL = 16  # sentences of max_seq_len run together; of short ones as many as hold no more pieces
 Array = np.ndarray[Any, Any]
 
 
@@ -158,10 +158,9 @@ class Parser:
 
     def _run(self, windows: Sequence[_Window]) -> list[tuple[Array, Array, Array]]:
         """Intent probabilities, slot label ids and confidences by word of each window."""
-        order = sorted(range(len(windows)), key=lambda place: len(windows[place].pieces))
         outcomes: list[Any] = [None] * len(windows)
-        for start in range(0, len(order), BATCH):
-            chosen = order[start : start + BATCH]
+        lengths = [len(window.pieces) + 2 for window in windows]
+        for chosen in by_length(lengths, int(self.settings["max_seq_len"])):
             rows = [windows[place].pieces for place in chosen]
             found = self._side.predict(self._model, self.settings, rows)
             for row, place in enumerate(chosen):
@@ -197,6 +196,18 @@ class Parser:
         cut = any(window.cut for window, _, _, _ in parts)
         first = intents[0]
         return Parse(text, first.intent, first.probability, intents, filled, len(parts), cut)
+
+
+def by_length(lengths: Sequence[int], max_seq_len: int) -> Iterator[list[int]]:
+    """Batches of places, short ones first; no batch holds more pieces than FULL long sentences."""
+    batch: list[int] = []
+    for place in sorted(range(len(lengths)), key=lengths.__getitem__):
+        if batch and (len(batch) + 1) * lengths[place] > FULL * max_seq_len:
+            yield batch
+            batch = []
+        batch.append(place)
+    if batch:
+        yield batch
 
 
 def require(framework: str) -> None:

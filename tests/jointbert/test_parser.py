@@ -15,7 +15,7 @@ import_paddle()
 
 from jointbert import error_report  # noqa: E402
 from jointbert.embedded import sentences  # noqa: E402
-from jointbert.parser import FRAMEWORKS, Parse, Parser  # noqa: E402
+from jointbert.parser import FRAMEWORKS, FULL, Parse, Parser, by_length  # noqa: E402
 from modelparity.errors import InputError, UsageError  # noqa: E402
 
 Models = Callable[[str, bool], Path]
@@ -202,3 +202,11 @@ def test_an_unknown_framework_is_named(models: Models):
 def test_bfloat16_is_refused_where_there_is_none(models: Models):
     with pytest.raises(UsageError, match="bfloat16"):
         Parser.from_pretrained(models("torch", False), "paddle", precision="bfloat16")
+
+
+@pytest.mark.parametrize("lengths", [[], [7], [50] * 40, [60, 3, 3, 50, 4] * 30], ids=len)
+def test_batches_take_every_sentence_once_and_no_more_pieces_than_long_ones_would(lengths):
+    batches = list(by_length(lengths, max_seq_len=50))
+    assert sorted(place for batch in batches for place in batch) == list(range(len(lengths)))
+    widths = [(len(batch), max(lengths[place] for place in batch)) for batch in batches]
+    assert all(rows * longest <= FULL * 50 for rows, longest in widths if rows > 1)
