@@ -100,6 +100,18 @@ class Writer:
         if self._shard_bytes >= SHARD_BYTES:
             self._flush()
 
+    def __contains__(self, name: str) -> bool:
+        return name in self._arrays
+
+    def array(self, name: str) -> Array:
+        """What was stored for an array, which is not one with mostly empty rows."""
+        file, key = (str(self._arrays[name][part]) for part in ("file", "key"))
+        if file not in self._files:
+            return self._shard[key]
+        with safe_open(self._directory / file, framework="numpy") as stored:
+            array: Array = stored.get_tensor(key)
+        return array
+
     def _store(self, key: str, array: Array) -> dict[str, object]:
         """Where an array lies, which is where an equal one lies already, if any does."""
         content = hashlib.sha256(f"{array.dtype} {array.shape}".encode())
