@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from modelparity import judge
 from modelparity.masks import nudged
 from modelparity.model import Finding, Outcome
 from modelparity.recording import Recording
@@ -28,41 +27,46 @@ Limits = Mapping[str, Callable[[Array], float]]
 Run = Callable[[Arrays], Arrays]
 
 START = "again/"
-RUNS = 4  # at most, as many as the reference's nudged runs
+RUNS = 8  # at most
+TRIED = "runs again: "  # the facts that say how many
 # What a kink may leave at most, of the largest value.
-OF_A_GRADIENT = 0.25  # of a batch, in which one position more or less takes part
-OF_A_TRAINING = judge.HORIZON  # where nudged runs part by more, nothing is claimed at all
+OF_A_GRADIENT = 0.25  # of one batch, in which one position more or less takes part
+OF_A_TRAINING = 0.05  # clean ports of a small net: up to 0.007
 
 
-def look_again(recorder: Recorder, weights: Arrays, limits: Limits, run: Run) -> None:
-    """Record the candidate's first run from moved weights within all limits, else the nearest.
+def look_again(
+    recorder: Recorder, weights: Arrays, limits: Limits, run: Run, *, doubtful: float = 1.0
+) -> None:
+    """Record the candidate's first run from moved weights that is within all limits.
 
-    Only where its float32 lies beyond and its float64 does not: what float64 shows is no kink.
+    Only where its float32 is farther than `doubtful` limits and its float64 within them: what
+    float64 shows is no kink.
 
     run  weights (this side's names) -> what is recorded below `float32/`, in the reference's names
-    and layout
+    and layout; a run that is seen to be beyond may end early, without some
     """
     if recorder.is_reference:
         return
     written = recorder.writer.array
     names = [name for name in limits if f"float32/{name}" in recorder.writer]
-    rough, fine = (
-        _worst(limits, {n: written(f"{dtype}/{n}") for n in names})
-        for dtype in reversed(PRECISIONS)
+    fine, rough = (
+        _worst(limits, {n: written(f"{dtype}/{n}") for n in names}) for dtype in PRECISIONS
     )
-    if not (fine <= 1.0 < rough < np.inf):
+    if not (fine <= 1.0 and doubtful < rough < np.inf):
         return
-    nearest: Arrays = {}
-    least = np.inf
     for number in range(RUNS):
-        arrays = run({n: nudged(a, ("again", number, n)) for n, a in weights.items()})
-        worst = _worst(limits, {n: sketch(arrays[n]) for n in names})
-        if worst < least:
-            nearest, least = arrays, worst
-        if worst <= 1.0:
-            break
-    for name, array in nearest.items():
-        recorder.writer.add(f"{START}float32/{name}", array, sketched=True)
+        recorder.writer.facts[f"{TRIED}{_run_of(f'float32/{names[0]}')}"] = number + 1
+        arrays = run({name: _moved(name, array, number) for name, array in weights.items()})
+        sketches = {name: sketch(arrays[name]) for name in names if name in arrays}
+        if len(sketches) == len(names) and _worst(limits, sketches) <= 1.0:
+            for name, array in arrays.items():
+                recorder.writer.add(f"{START}float32/{name}", array, sketched=True)
+            return
+
+
+def _moved(name: str, array: Array, number: int) -> Array:
+    """A parameter moved by one ulp; zeros, which may lie on kinks by themselves, stay."""
+    return np.where(array == 0.0, array, nudged(array, ("again", number, name)))
 
 
 def _worst(limits: Limits, arrays: Arrays) -> float:
@@ -78,30 +82,31 @@ def weighed(
     It does where all of the other run is within its limits, and it is itself no farther beyond than
     a kink can bring about. The other run must be as near, whether it is needed or not.
     """
-    entries = evidence.candidate.manifest["arrays"]
+    theirs = evidence.candidate
+    entries = theirs.manifest["arrays"]
     moved = {n.removeprefix(START): e for n, e in entries.items() if n.startswith(START)}
-    if not moved:
-        return judged(evidence), ()
     own = {n: e for n, e in entries.items() if not n.startswith(START)}
-    first, second = (judged(_seeing(evidence, arrays)) for arrays in (own, {**own, **moved}))
+    first = judged(_seeing(evidence, own) if moved else evidence)
+    second = judged(_seeing(evidence, {**own, **moved})) if moved else []
+    again = set(map(_run_of, moved))
     instead, notes = dict[str, Finding](), list[str]()
-    for run in dict.fromkeys(map(_run_of, moved)):
+    runs = {name.removeprefix(TRIED) for name in theirs.facts if name.startswith(TRIED)}
+    for run in sorted(runs | again):
         beyond = [f for f in first if _run_of(f.name) == run and not _aligned(f)]
         others = [f for f in second if _run_of(f.name) == run]
         if not beyond:
             continue
-        worst = max(f.ratio for f in beyond)
-        if all(map(_aligned, others)) and all(map(_near, beyond)):
+        if run in again and all(map(_aligned, others)) and all(map(_near, beyond)):
             instead |= {f.name: f for f in others}
+            worst = max(f.ratio for f in beyond)
             notes.append(
                 f"{run} lies {worst:.2g} times its limit off, but not from weights moved by one "
                 "ulp: a kink of an activation, crossed by chance"
             )
         else:
-            notes.append(f"{run} is beyond its limit from weights moved by one ulp too")
+            notes.append(f"{run} lies beyond its limit from weights moved by one ulp too")
     findings = [f if _aligned(f) else instead.get(f.name, f) for f in first]
-    runs = set(map(_run_of, moved))
-    far = [f for f in second if _run_of(f.name) in runs and not (_aligned(f) or _near(f))]
+    far = [f for f in second if _run_of(f.name) in again and not (_aligned(f) or _near(f))]
     return findings + [replace(f, name=START + f.name) for f in far], tuple(notes)
 
 

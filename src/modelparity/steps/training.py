@@ -12,8 +12,8 @@ from modelparity.diagnose import Hint, curves
 from modelparity.model import Finding, Outcome, Verdict
 from modelparity.recording import Recording
 from modelparity.steps import backward, equivalence
-from modelparity.steps.again import Arrays, look_again, weighed
-from modelparity.steps.envelope import UPDATES, arrays_of, limits, trained_under
+from modelparity.steps.again import weighed
+from modelparity.steps.epoch import UPDATES, arrays_of, losses, run_again, trained_under
 from modelparity.steps.evidence import UPDATED, Evidence, compare
 from modelparity.steps.recorder import Batch, Recorder
 from modelparity.steps.trace import Trace
@@ -37,14 +37,7 @@ def record(recorder: Recorder) -> None:
     for dtype, count in updates.items():
         _run(recorder, weights, batches, dtype, count)
     if not recorder.is_reference:
-        how = Training("float32", "training, once more")
-
-        def run(moved: Arrays) -> Arrays:
-            model = recorder.build(trained_under(recorder), moved, "float32", training=True)
-            trained = arrays_of(recorder, model, batches, len(batches), how)
-            return {name: np.array(array) for name, array in trained}
-
-        look_again(recorder, weights, limits(recorder.given_recording(NAME)), run)
+        run_again(recorder, weights, batches)
 
 
 def _run(
@@ -55,7 +48,8 @@ def _run(
     model = recorder.build(settings, weights, dtype, training=True)
     trace = Trace(recorder, f"{dtype}/") if dtype == "float64" else None
     how = Training(dtype, "training", trace=trace)
-    for name, array in arrays_of(recorder, model, batches, count, how):
+    curve = losses(recorder, model, batches, count, how)
+    for name, array in arrays_of(recorder, model, curve):
         sketched = name.startswith("trained/")
         recorder.writer.add(f"{dtype}/{name}", array, sketched=sketched)
     if trace:
