@@ -35,13 +35,13 @@ OF_A_TRAINING = 0.05  # clean ports of a small net: up to 0.007
 
 
 def look_again(
-    recorder: Recorder, weights: Arrays, limits: Limits, run: Run, *, doubtful: float = 1.0
+    recorder: Recorder, weights: Arrays, limits: Limits, run: Run, doubts: Limits | None = None
 ) -> None:
     """Record the candidate's first run from moved weights that is within all limits.
 
-    Only where its float32 is farther than `doubtful` limits and its float64 within them: what
-    float64 shows is no kink.
+    Only where its float32 is beyond and its float64 is not: what float64 shows is no kink.
 
+    doubts  the limits that say so, where they are others
     run  weights (this side's names) -> what is recorded below `float32/`, in the reference's names
     and layout; a run that is seen to be beyond may end early, without some
     """
@@ -50,9 +50,10 @@ def look_again(
     written = recorder.writer.array
     names = [name for name in limits if f"float32/{name}" in recorder.writer]
     fine, rough = (
-        _worst(limits, {n: written(f"{dtype}/{n}") for n in names}) for dtype in PRECISIONS
+        _worst(doubts or limits, {n: written(f"{dtype}/{n}") for n in names})
+        for dtype in PRECISIONS
     )
-    if not (fine <= 1.0 and doubtful < rough < np.inf):
+    if not (fine <= 1.0 < rough < np.inf):
         return
     for number in range(RUNS):
         recorder.writer.facts[f"{TRIED}{_run_of(f'float32/{names[0]}')}"] = number + 1
