@@ -398,3 +398,10 @@ def test_what_two_shapes_say_by_themselves_is_a_hint(candidate, reference, said)
 def test_shapes_of_other_sizes_have_no_hint():
     found = judge.exact("it", candidate=np.zeros((2, 8)), reference=np.zeros((1, 8)))
     assert found.hints == ()
+
+
+def test_each_point_of_a_curve_faces_the_nearer_run_of_the_reference():
+    rough, truth = np.array([1.0, 2.0, 3.0, 4.0]), np.array([1.5, 2.5, 3.5])
+    faced = judge.nearer(np.array([1.4, 2.1, np.nan, 9.0]), rough, truth)
+    assert faced.tolist() == [1.5, 2.0, 3.0, 4.0]
+    assert rough.tolist() == [1.0, 2.0, 3.0, 4.0]

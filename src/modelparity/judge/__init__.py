@@ -22,6 +22,7 @@ from modelparity.judge.curves import (
     HORIZON,
     POINT,
     envelope,
+    nearer,
     schedule,
     trajectory,
 )
@@ -64,6 +65,7 @@ __all__ = [
     "least_caught_in_all",
     "level_of",
     "missing",
+    "nearer",
     "noise",
     "rightness",
     "same_law",

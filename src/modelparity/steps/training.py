@@ -193,7 +193,7 @@ def _curves(evidence: Evidence, names: list[str], allowed: Array, horizon: int) 
     second = judge.trajectory(
         names[1],
         candidate=c32[until] if fits else c32,
-        reference=r32[until] if fits else r32,
+        reference=judge.nearer(c32, r32, r64)[until] if fits else r32,
         allowed=allowed[until],
     )
     findings = [first, second]
