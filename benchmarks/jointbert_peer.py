@@ -46,13 +46,14 @@ def main(checkout: str, data: str, checkpoint: str, threads: str, rounds: str) -
             slot_pad_label="PAD",
         )
         tokenizer = BertTokenizer.from_pretrained(checkpoint)
+        complete(JointBERT)
         model = JointBERT.from_pretrained(
             checkpoint,
             config=BertConfig.from_pretrained(checkpoint),
             args=args,
             intent_label_lst=get_intent_labels(args),
             slot_label_lst=get_slot_labels(args),
-        )
+        ).float()  # transformers 5 keeps the checkpoint's dtype, which may be float16
         loaders = {
             mode: DataLoader(load_and_cache_examples(args, tokenizer, mode=mode), batch_size=32)
             for mode in ("train", "test")
@@ -64,6 +65,17 @@ def main(checkout: str, data: str, checkpoint: str, threads: str, rounds: str) -
             best = timed(torch, model, optimizer, loaders[mode], training=mode == "train")
             found[name] = max(found[name], best)
     print(json.dumps({"examples_per_second": found, "torch": torch.__version__}))
+
+
+def complete(model: type[Any]) -> None:
+    """End the construction as transformers 5 demands; the class was written for older releases."""
+    construct = model.__init__
+
+    def completed(self: Any, *arguments: Any, **options: Any) -> None:
+        construct(self, *arguments, **options)
+        self.post_init()
+
+    model.__init__ = completed  # type: ignore[misc]
 
 
 def timed(torch: Any, model: Any, optimizer: Any, loader: Any, *, training: bool) -> float:

@@ -15,7 +15,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -37,14 +37,9 @@ class Worker:
     def __init__(self, framework: str, given: argparse.Namespace) -> None:
         self.framework = framework
         self.given = given
-        for name in ("data", "train", "predict", "optimize", "model"):
+        for name in ("data", "train", "predict", "model"):
             setattr(self, name, importlib.import_module(f"jointbert.in_{framework}.{name}"))
-        self.tensor = self._tensor()
         self.models: dict[str, Any] = {}
-
-    def _tensor(self) -> Callable[[Any], Any]:
-        module = importlib.import_module(self.framework)
-        return module.from_numpy if self.framework == "torch" else module.to_tensor
 
     def settings(self, task: str, **changes: Any) -> dict[str, Any]:
         return {
@@ -92,13 +87,7 @@ class Worker:
         for _ in range(WARM + TRAINED[bucket]):
             began = time.perf_counter()
             batch = next(batches)
-            tensors = {name: self.tensor(array) for name, array in batch.items()}
-            loss = run.model(**tensors)["loss"]
-            loss.backward()
-            self.optimize.update(run.model, run.optimizer, run.schedule, settings)
-            clear = run.optimizer
-            clear.zero_grad() if self.framework == "torch" else clear.clear_grad(set_to_zero=False)
-            loss.item()
+            self.train._update(run, settings, [batch])
             times.append((time.perf_counter() - began, len(batch["input_ids"])))
         return times[WARM:]
 

@@ -307,24 +307,33 @@ def test_what_does_not_run_over_positions_is_not_split(shape):
 def test_an_envelope_runs_on_and_ends_at_the_horizon():
     reference = np.ones(5)
     gaps = np.array([1e-6, 1e-4, 1e-5, 2e-3, 0.0])
-    allowed, horizon = judge.envelope(reference, [reference + gaps, reference - gaps / 2])
+    allowed, horizon = judge.envelope(
+        reference, [reference + gaps, reference - gaps / 2], truth=reference
+    )
     assert horizon == 3
     assert allowed[:3] == pytest.approx([1e-5, 1e-3, 1e-3])
 
 
 def test_an_envelope_is_at_least_ten_ulps_wide():
-    allowed, horizon = judge.envelope(np.full(3, 2.0), [np.full(3, 2.0)])
+    allowed, horizon = judge.envelope(np.full(3, 2.0), [np.full(3, 2.0)], np.full(3, 2.0))
     assert horizon == 3
     assert allowed == pytest.approx(10 * 2.0**-22)
 
 
+def test_an_envelope_is_as_wide_as_the_reference_s_own_rounding_and_stays_so():
+    reference, truth = np.ones(4), np.array([1.0, 1.0 + 1e-5])
+    allowed, horizon = judge.envelope(reference, [reference], truth)
+    assert horizon == 4
+    assert allowed == pytest.approx([10 * 2.0**-23, 1e-4, 1e-4, 1e-4])
+
+
 def test_a_nudged_run_that_breaks_down_ends_the_horizon():
     broken = np.array([1.0, 1.0, np.nan, 1.0])
-    assert judge.envelope(np.ones(4), [np.ones(4), broken])[1] == 2
+    assert judge.envelope(np.ones(4), [np.ones(4), broken], np.ones(4))[1] == 2
 
 
 def test_without_nudged_runs_nothing_can_be_judged():
-    assert judge.envelope(np.ones(4), [])[1] == 0
+    assert judge.envelope(np.ones(4), [], np.ones(4))[1] == 0
 
 
 @pytest.mark.parametrize(
@@ -398,10 +407,3 @@ def test_what_two_shapes_say_by_themselves_is_a_hint(candidate, reference, said)
 def test_shapes_of_other_sizes_have_no_hint():
     found = judge.exact("it", candidate=np.zeros((2, 8)), reference=np.zeros((1, 8)))
     assert found.hints == ()
-
-
-def test_each_point_of_a_curve_faces_the_nearer_run_of_the_reference():
-    rough, truth = np.array([1.0, 2.0, 3.0, 4.0]), np.array([1.5, 2.5, 3.5])
-    faced = judge.nearer(np.array([1.4, 2.1, np.nan, 9.0]), rough, truth)
-    assert faced.tolist() == [1.5, 2.0, 3.0, 4.0]
-    assert rough.tolist() == [1.0, 2.0, 3.0, 4.0]

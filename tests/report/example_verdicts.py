@@ -226,7 +226,7 @@ def training(updates: int) -> Verdict:
         tuple(findings),
         {"float64 updates": 50, "float32 updates": updates, "horizon": horizon, "nudged runs": 4},
         (
-            f"float32 is judged up to update {horizon}, where one-ulp nudges of the reference "
+            f"float32 is judged up to update {horizon}, where float32 runs of the reference "
             "part; nothing is claimed beyond it but the absence of gross differences",
         ),
         series={

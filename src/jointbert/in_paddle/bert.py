@@ -9,6 +9,7 @@ from typing import Any
 
 import paddle
 from paddle import Tensor, nn
+from paddle.autograd import PyLayer
 from paddle.nn import functional
 
 from modelparity import InputError
@@ -42,10 +43,38 @@ class Config:
         self.attention = str(values.get("attention", "eager"))
 
 
+class AddedBias(PyLayer):
+    """A bias on all rows, whose gradient is a matrix product.
+
+    Paddle's own CPU kernel for the sum over the rows of a wide layer's gradient takes a quarter of
+    the layer's time.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, bias: Tensor) -> Tensor:
+        """(..., outputs) of (..., outputs) and (outputs,)."""
+        return values + bias
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
+        """The gradients of both."""
+        rows = gradient.reshape([-1, gradient.shape[-1]])
+        ones = paddle.ones([1, rows.shape[0]], rows.dtype)
+        return gradient, paddle.matmul(ones, rows).squeeze(0)
+
+
+class Linear(nn.Linear):
+    """Paddle's, with a bias that is quickly differentiated."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(..., outputs) of (..., inputs)."""
+        return AddedBias.apply(paddle.matmul(input, self.weight), self.bias)
+
+
 def linear(config: Config, inputs: int, outputs: int) -> nn.Linear:
     """A linear layer that starts from BERT's normal distribution, its bias from zeros."""
     normal = nn.initializer.Normal(0.0, config.initializer_range)
-    return nn.Linear(inputs, outputs, weight_attr=paddle.ParamAttr(initializer=normal))
+    return Linear(inputs, outputs, weight_attr=paddle.ParamAttr(initializer=normal))
 
 
 def _layer_norm(config: Config) -> nn.LayerNorm:

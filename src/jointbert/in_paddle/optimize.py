@@ -10,6 +10,8 @@ from paddle import Tensor, nn
 from paddle.optimizer import AdamW as FusedAdamW
 from paddle.optimizer.lr import LambdaDecay
 
+from jointbert.in_paddle.strides import views
+
 BETAS = (0.9, 0.999)  # Kingma and Ba, 2015, arXiv 1412.6980
 UNDECAYED = ("bias", "LayerNorm.weight")  # ends of names: as BERT was trained
 BLOCK = 1 << 18  # elements that are updated at once
@@ -121,8 +123,9 @@ def update(
 
     All gradients together are scaled down to a norm of `max_grad_norm` where theirs is larger.
     """
-    clip_gradients(model.parameters(), settings["max_grad_norm"])
-    optimizer.step()
+    with views(True):
+        clip_gradients(model.parameters(), settings["max_grad_norm"])
+        optimizer.step()
     schedule.step()
 
 

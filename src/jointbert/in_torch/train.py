@@ -1,6 +1,6 @@
 """The training loop, made of the same functions that the ladder judges."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -102,15 +102,20 @@ def _epoch(run: _Run, settings: Settings, epoch: int, done: int) -> Iterator[flo
     for number, group in enumerate(islice(groups, done - epoch * run.per_epoch, None), done):
         # From the update's number, so that a checkpoint needs no generator's state.
         torch.manual_seed(int(np.random.default_rng([settings["seed"], number]).integers(2**31)))
-        total = 0.0
-        for batch in group:
-            outputs = run.model(**_tensors(batch))
-            loss = outputs["loss"] / len(group) if len(group) > 1 else outputs["loss"]
-            loss.backward()
-            total += loss.item()
-        update(run.model, run.optimizer, run.schedule, settings)
-        run.optimizer.zero_grad()
-        yield total
+        yield _update(run, settings, group)
+
+
+def _update(run: _Run, settings: Settings, group: Sequence[Batch]) -> float:
+    """The loss of one update, from the gradients of these batches."""
+    total = 0.0
+    for batch in group:
+        outputs = run.model(**_tensors(batch))
+        loss = outputs["loss"] / len(group) if len(group) > 1 else outputs["loss"]
+        loss.backward()
+        total += loss.item()
+    update(run.model, run.optimizer, run.schedule, settings)
+    run.optimizer.zero_grad()
+    return total
 
 
 def _grouped(settings: Settings, epoch: int) -> Iterator[list[Batch]]:

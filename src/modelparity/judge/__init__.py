@@ -22,7 +22,6 @@ from modelparity.judge.curves import (
     HORIZON,
     POINT,
     envelope,
-    nearer,
     schedule,
     trajectory,
 )
@@ -65,7 +64,6 @@ __all__ = [
     "least_caught_in_all",
     "level_of",
     "missing",
-    "nearer",
     "noise",
     "rightness",
     "same_law",

@@ -25,7 +25,7 @@ def schedule(name: str, *, candidate: Array, reference: Array) -> Finding:
 
 
 POINT = 1e-10  # float64 trajectories, relative to the reference's point
-ENVELOPE_FACTOR = 10.0  # clean ports leave the nudged runs' envelope by a factor of up to 4.5
+ENVELOPE_FACTOR = 10.0
 HORIZON = 1e-3  # of the loss: where nudged runs disagree by more, a curve shows nothing
 
 
@@ -47,30 +47,22 @@ def trajectory(name: str, *, candidate: Array, reference: Array, allowed: Array)
     return measured(name, "trajectory", diff, ratio=ratio, limit=limit, compared=pair)
 
 
-def envelope(reference: Array, nudged: Sequence[Array]) -> tuple[Array, int]:
+def envelope(reference: Array, nudged: Sequence[Array], truth: Array) -> tuple[Array, int]:
     """What float32 may leave of a loss curve, per update, and the horizon.
 
-    Ten times the running maximum of the nudged runs' distance, at least one float32 ulp; the
-    horizon is the first update where the largest distance passes 1e-3 of the loss (else the
-    number of updates that every nudged run has).
+    Ten times the running maximum of how far float32 moves the reference, at least one float32 ulp:
+    the nudged runs' distance from it, and its own from `truth`, its float64 curve, which may be
+    shorter (ADR 15). The horizon is the first update where that maximum passes 1e-3 of the loss
+    (else the number of updates that every nudged run has).
     """
     length = min((run.size for run in nudged), default=0)
     base = np.asarray(reference[:length], np.float64)
-    gaps = np.array([np.abs(run[:length].astype(np.float64) - base) for run in nudged])
-    running = np.maximum.accumulate(gaps.max(axis=0)) if length else np.zeros(0)
+    gaps = np.zeros(length)
+    for other in (*nudged, truth):
+        part = slice(min(length, other.size))
+        apart = np.abs(np.asarray(other[part], np.float64) - base[part])
+        gaps[part] = np.maximum(gaps[part], apart)
+    running = np.maximum.accumulate(gaps)
     passed = np.flatnonzero(~(running <= HORIZON * np.abs(base)))
     horizon = int(passed[0]) if passed.size else length
     return ENVELOPE_FACTOR * np.maximum(running, ULP32 * np.abs(base)), horizon
-
-
-def nearer(candidate: Array, reference: Array, truth: Array) -> Array:
-    """Per point the reference's float32 curve, or its float64 curve (n, or its start) if nearer.
-
-    A kink of an activation may turn all of the reference's float32 runs aside, nudged or not. What
-    then goes with its float64 is not wrong.
-    """
-    curve, known = reference.copy(), truth.size
-    with np.errstate(invalid="ignore", over="ignore"):
-        by_truth, by_own = (np.abs(candidate[:known] - r[:known]) for r in (truth, reference))
-    curve[:known] = np.where(by_truth < by_own, truth, reference[:known])
-    return curve

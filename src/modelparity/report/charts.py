@@ -92,9 +92,10 @@ def _envelope(verdict: Verdict) -> tuple[Chart, str]:
         indices=_horizon(verdict),
     )
     text = (
-        "The envelope is how far the reference moves from itself when its first weights are nudged "
-        f"by one ulp. Where that reaches {judge.HORIZON:g} of the loss, the horizon, curves stop "
-        "showing anything. Zeros lie on the line at the bottom."
+        "The envelope is how far float32 moves the reference: from itself when its first weights "
+        "are nudged by one ulp, and from its own float64 run. Where that reaches "
+        f"{judge.HORIZON:g} of the loss, the horizon, curves stop showing anything. Zeros lie on "
+        "the line at the bottom."
     )
     return chart, text
 

@@ -46,8 +46,9 @@ RULES = (
     (
         "trajectory",
         f"every point of a curve: float64 within {judge.POINT:g} of the value; float32 within "
-        f"{judge.ENVELOPE_FACTOR:g} times the envelope of one-ulp-nudged reference runs, up to "
-        f"the horizon, where they part by {judge.HORIZON:g} of the loss",
+        f"{judge.ENVELOPE_FACTOR:g} times as far as float32 moves the reference (runs nudged by "
+        "one ulp, and its own distance from its float64 run), up to the horizon, where that is "
+        f"{judge.HORIZON:g} of the loss",
     ),
     (
         "equivalence",

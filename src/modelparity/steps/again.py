@@ -34,14 +34,11 @@ OF_A_GRADIENT = 0.25  # of one batch, in which one position more or less takes p
 OF_A_TRAINING = 0.05  # clean ports of a small net: up to 0.007
 
 
-def look_again(
-    recorder: Recorder, weights: Arrays, limits: Limits, run: Run, doubts: Limits | None = None
-) -> None:
+def look_again(recorder: Recorder, weights: Arrays, limits: Limits, run: Run) -> None:
     """Record the candidate's first run from moved weights that is within all limits.
 
     Only where its float32 is beyond and its float64 is not: what float64 shows is no kink.
 
-    doubts  the limits that say so, where they are others
     run  weights (this side's names) -> what is recorded below `float32/`, in the reference's names
     and layout; a run that is seen to be beyond may end early, without some
     """
@@ -50,8 +47,7 @@ def look_again(
     written = recorder.writer.array
     names = [name for name in limits if f"float32/{name}" in recorder.writer]
     fine, rough = (
-        _worst(doubts or limits, {n: written(f"{dtype}/{n}") for n in names})
-        for dtype in PRECISIONS
+        _worst(limits, {n: written(f"{dtype}/{n}") for n in names}) for dtype in PRECISIONS
     )
     if not (fine <= 1.0 < rough < np.inf):
         return

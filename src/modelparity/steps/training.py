@@ -82,7 +82,7 @@ def judge_step(evidence: Evidence) -> Verdict:
     allowed, horizon = np.zeros(0), None
     if not absent:
         nudged_runs = [envelope.array(n) for n in _nudged(envelope)] if envelope else []
-        allowed, horizon = judge.envelope(ours.array(names[1]), nudged_runs)
+        allowed, horizon = judge.envelope(ours.array(names[1]), nudged_runs, ours.array(names[0]))
         series = _series(evidence, names, allowed)
 
     def compared(evidence: Evidence) -> list[Finding]:
@@ -193,7 +193,7 @@ def _curves(evidence: Evidence, names: list[str], allowed: Array, horizon: int) 
     second = judge.trajectory(
         names[1],
         candidate=c32[until] if fits else c32,
-        reference=judge.nearer(c32, r32, r64)[until] if fits else r32,
+        reference=r32[until] if fits else r32,
         allowed=allowed[until],
     )
     findings = [first, second]
@@ -229,9 +229,9 @@ def _horizon_note(horizon: int | None, name: str, ours: Recording) -> tuple[str,
     if not horizon:
         return ()
     if horizon == ours.array(name).size:
-        return (f"nudged runs of the reference stay together over all {horizon} float32 updates",)
+        return (f"float32 runs of the reference stay together over all {horizon} updates",)
     return (
-        f"float32 is judged up to update {horizon}, where one-ulp nudges of the reference part; "
+        f"float32 is judged up to update {horizon}, where float32 runs of the reference part; "
         "nothing is claimed beyond it but the absence of gross differences",
     )
 
