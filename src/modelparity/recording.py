@@ -108,9 +108,8 @@ class Writer:
         file, key = (str(self._arrays[name][part]) for part in ("file", "key"))
         if file not in self._files:
             return self._shard[key]
-        with safe_open(self._directory / file, framework="numpy") as stored:
-            array: Array = stored.get_tensor(key)
-        return array
+        stored: Array = safe_open(self._directory / file, framework="numpy").get_tensor(key)
+        return stored
 
     def _store(self, key: str, array: Array) -> dict[str, object]:
         """Where an array lies, which is where an equal one lies already, if any does."""

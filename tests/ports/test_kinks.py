@@ -5,7 +5,10 @@ What computes too coarsely in float32 alone is.
 
 import gc
 import importlib.util
+import json
+import sys
 import warnings
+from pathlib import Path
 
 import pytest
 
@@ -62,3 +65,21 @@ def test_what_is_coarse_in_float32_alone_is_accused(tmp_path, fault):
     wrong = [f.name for f in found.findings if f.outcome is Outcome.DIVERGED]
     assert all(name.startswith("float32/") for name in wrong), wrong
     assert [name for name in wrong if fault.site in name]
+
+
+def test_the_count_of_clean_ports_goes_on_where_it_stopped(tmp_path, monkeypatch, capsys):
+    monkeypatch.syspath_prepend(str(Path(__file__).resolve().parents[2] / "benchmarks"))
+    import clean_ports
+
+    path = tmp_path / "results.jsonl"
+    found = {"case": "convnet", "steps": [7, 10], "accused": {}, "chance": []}
+    lines = [
+        {**found, "seed": 1},
+        {**found, "seed": 2, "accused": {"7": "float32/training/loss: far"}},
+        {**found, "seed": 3, "chance": [7]},
+        {**found, "seed": 4, "accused": {"7": "not asked for"}},
+    ]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines) + '{"seed"')
+    monkeypatch.setattr(sys, "argv", ["clean_ports.py", "--seeds", "3", "--out", str(path)])
+    assert clean_ports.main() == 1
+    assert capsys.readouterr().out == "3 seeds, 1 accused; 1 more without another run\n"
