@@ -14,7 +14,6 @@ parts and `module#run.output.0` for the arrays of a module's run.
 
 import hashlib
 import json
-import shutil
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -108,8 +107,9 @@ class Writer:
         file, key = (str(self._arrays[name][part]) for part in ("file", "key"))
         if file not in self._files:
             return self._shard[key]
-        stored: Array = safe_open(self._directory / file, framework="numpy").get_tensor(key)
-        return stored
+        stored: Any = safe_open(self._directory / file, framework="numpy")
+        array: Array = stored.get_tensor(key)
+        return array
 
     def _store(self, key: str, array: Array) -> dict[str, object]:
         """Where an array lies, which is where an equal one lies already, if any does."""
@@ -154,10 +154,6 @@ class Writer:
         partial = self._directory / "manifest.json.partial"
         partial.write_text(text, encoding="utf-8")
         partial.replace(self._directory / "manifest.json")
-
-    def discard(self) -> None:
-        """Remove everything written so far."""
-        shutil.rmtree(self._directory, ignore_errors=True)
 
 
 def _filled_rows(array: Array) -> Array | None:
