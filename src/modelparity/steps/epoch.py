@@ -82,10 +82,12 @@ def _off(ours: Recording, curve: Array) -> float:
     """
     truth, base = (ours.array(f"{dtype}/{LOSS}") for dtype in PRECISIONS)
     known, seen = truth.size, curve.size
-    gap, scale = np.abs(curve - base[:seen]), np.abs(base[:seen])
+    with np.errstate(all="ignore"):  # a training that fails may hold anything
+        gap, scale = np.abs(curve - base[:seen]), np.abs(base[:seen])
     own = np.abs(base[:known] - truth)[:seen]
     if seen > known:
         own = np.concatenate([own, gap[known - AT_ONCE : seen - AT_ONCE]])
     own = np.maximum(np.maximum.accumulate(own), judge.ULP32 * scale)
     told = own <= judge.HORIZON * scale  # beyond it a curve shows nothing
-    return float(np.max(gap / (judge.ENVELOPE_FACTOR * own), where=told, initial=0.0))
+    with np.errstate(all="ignore"):
+        return float(np.max(gap / (judge.ENVELOPE_FACTOR * own), where=told, initial=0.0))
