@@ -372,3 +372,13 @@ def test_rows_that_do_not_fit_are_named(tmp_path):
     edit(directory, shrink)
     with pytest.raises(InputError, match="the rows of it do not fit"):
         read(directory).array("it")
+
+
+def test_what_was_written_can_be_read_before_the_end(tmp_path, monkeypatch):
+    monkeypatch.setattr("modelparity.recording.SHARD_BYTES", 40)
+    writer, arrays = Writer(tmp_path / "one", {}), {n: np.arange(n, n + 8.0) for n in range(3)}
+    for n, array in arrays.items():
+        writer.add(f"array {n}", array)
+    assert "array 0" in writer
+    assert "array 3" not in writer
+    assert all(np.array_equal(writer.array(f"array {n}"), array) for n, array in arrays.items())

@@ -14,7 +14,6 @@ parts and `module#run.output.0` for the arrays of a module's run.
 
 import hashlib
 import json
-import shutil
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -100,6 +99,18 @@ class Writer:
         if self._shard_bytes >= SHARD_BYTES:
             self._flush()
 
+    def __contains__(self, name: str) -> bool:
+        return name in self._arrays
+
+    def array(self, name: str) -> Array:
+        """What was stored for an array, which is not one with mostly empty rows."""
+        file, key = (str(self._arrays[name][part]) for part in ("file", "key"))
+        if file not in self._files:
+            return self._shard[key]
+        stored: Any = safe_open(self._directory / file, framework="numpy")
+        array: Array = stored.get_tensor(key)
+        return array
+
     def _store(self, key: str, array: Array) -> dict[str, object]:
         """Where an array lies, which is where an equal one lies already, if any does."""
         content = hashlib.sha256(f"{array.dtype} {array.shape}".encode())
@@ -143,10 +154,6 @@ class Writer:
         partial = self._directory / "manifest.json.partial"
         partial.write_text(text, encoding="utf-8")
         partial.replace(self._directory / "manifest.json")
-
-    def discard(self) -> None:
-        """Remove everything written so far."""
-        shutil.rmtree(self._directory, ignore_errors=True)
 
 
 def _filled_rows(array: Array) -> Array | None:

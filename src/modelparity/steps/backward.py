@@ -1,6 +1,8 @@
 """Step 7: the gradient of every parameter, and losses over updates on the same batches."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import partial
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -8,7 +10,9 @@ import numpy as np
 from modelparity import judge
 from modelparity.diagnose import Hint
 from modelparity.model import Finding, Outcome, Verdict
-from modelparity.steps.evidence import UPDATED, Evidence, compare, elements
+from modelparity.recording import Recording
+from modelparity.steps.again import Arrays, Run, look_again, weighed
+from modelparity.steps.evidence import UPDATED, Evidence, compare, elements, noise_limits
 from modelparity.steps.recorder import PRECISIONS, Batch, Recorder
 from modelparity.steps.updates import Training, first_batches, train
 from modelparity.steps.why_updates import why_curve
@@ -17,6 +21,7 @@ NUMBER, NAME, TITLE = 7, "backward", "backward"
 CLAIM = "every parameter's gradient; losses, norms and parameters over updates on the same batches"
 UPDATES = 24
 SCALES = (1.0, 1e-3)  # every second update's gradients are small: both sides of the clip limit
+CURVES = ("loss", "norm", "norm reached")
 
 Array = np.ndarray[Any, Any]
 
@@ -31,36 +36,74 @@ def record(recorder: Recorder) -> None:
         NAME, "batch", lambda: first_batches(recorder, recorder.settings, UPDATES)
     )
     for dtype in PRECISIONS:
-        _gradients(recorder, weights, samples, dtype)
-        _train(recorder, weights, batches, dtype)
+        arrays = chain(
+            _gradients(recorder, weights, dict(enumerate(samples)), dtype),
+            _training(recorder, weights, batches, dtype),
+        )
+        for name, array in arrays:
+            curve = name.startswith("training/")
+            recorder.writer.add(f"{dtype}/{name}", array, sketched=not curve)
+    if not recorder.is_reference:
+        _look_again(recorder, weights, samples, batches)
 
 
 def _gradients(
-    recorder: Recorder, weights: dict[str, Array], samples: list[Batch], dtype: str
-) -> None:
+    recorder: Recorder, weights: Arrays, samples: Mapping[int, Batch], dtype: str
+) -> Iterator[tuple[str, Array]]:
+    """Name, as below the precision, and gradient: of every parameter on every batch."""
     model = recorder.build(recorder.settings, weights, dtype)
-    for number, batch in enumerate(samples):
+    for number, batch in samples.items():
         recorder.loss_and_gradients(model, batch, dtype)
-        gradients = recorder.adapter.gradients(model)
-        recorder.add_parameters(f"{dtype}/gradient/{number}/", gradients)
+        for name, array in recorder.to_reference(recorder.adapter.gradients(model)).items():
+            yield f"gradient/{number}/{name}", array
 
 
-def _train(recorder: Recorder, weights: dict[str, Array], batches: list[Batch], dtype: str) -> None:
+def _training(
+    recorder: Recorder, weights: Arrays, batches: list[Batch], dtype: str
+) -> Iterator[tuple[str, Array]]:
+    """Name, as below the precision, and array: curves, and the parameters at the end."""
     model = recorder.build(recorder.settings, weights, dtype)
     how = Training(dtype, "backward", scales=SCALES, norms=True)
     updates = list(train(recorder, model, recorder.settings, batches, how))
-    start = f"{dtype}/training/"
-    recorder.writer.add(f"{start}loss", np.array([u.loss for u in updates]))
-    recorder.writer.add(f"{start}norm", np.array([u.norm for u in updates]))
-    recorder.writer.add(f"{start}norm reached", np.array([u.reached for u in updates]))
-    recorder.add_parameters(f"{dtype}/trained/", recorder.adapter.parameters(model))
+    yield "training/loss", np.array([u.loss for u in updates])
+    yield "training/norm", np.array([u.norm for u in updates])
+    yield "training/norm reached", np.array([u.reached for u in updates])
+    for name, array in recorder.to_reference(recorder.adapter.parameters(model)).items():
+        yield f"trained/{name}", array
+
+
+def _look_again(
+    recorder: Recorder, weights: Arrays, samples: list[Batch], batches: list[Batch]
+) -> None:
+    """Each batch's gradients, and the training, from moved weights where they are beyond."""
+    ours = recorder.given_recording(NAME)
+    limits = noise_limits(ours, "gradient/")
+
+    def gradients_of(number: int) -> Run:
+        batch = {number: samples[number]}
+        return lambda moved: dict(_gradients(recorder, moved, batch, "float32"))
+
+    for number in range(len(samples)):
+        mine = {n: limit for n, limit in limits.items() if n.startswith(f"gradient/{number}/")}
+        look_again(recorder, weights, mine, gradients_of(number))
+    curves = {n: partial(_off, ours, n) for n in map("training/{}".format, CURVES)}
+    look_again(
+        recorder,
+        weights,
+        {**curves, **noise_limits(ours, "trained/", UPDATED)},
+        lambda moved: dict(_training(recorder, moved, batches, "float32")),
+    )
+
+
+def _off(ours: Recording, name: str, curve: Array) -> float:
+    r64, r32 = (ours.array(f"{dtype}/{name}") for dtype in PRECISIONS)
+    return judge.noise(name, candidate=curve, reference=r32, truth=r64).ratio
 
 
 def judge_step(evidence: Evidence) -> Verdict:
     """Gradients by float64 and noise; curves point by point; parameters as updates."""
-    gradients = compare(evidence, "gradient/")
-    curves = _curves(evidence)
-    trained = compare(evidence, "trained/", UPDATED)
+    findings, again = weighed(evidence, _compared)
+    gradients = [f for f in findings if "/gradient/" in f.name]
     diverged = [f for f in gradients if f.outcome is Outcome.DIVERGED]
     ours = evidence.reference
     compared = [n for n in ours.names if n.startswith(PRECISIONS)]
@@ -69,7 +112,7 @@ def judge_step(evidence: Evidence) -> Verdict:
     return judge.conclude(
         NUMBER,
         TITLE,
-        [*gradients, *curves, *trained, *nothing],
+        [*findings, *nothing],
         blame=_in_backward_order(diverged),
         why=_why,
         coverage={
@@ -78,10 +121,15 @@ def judge_step(evidence: Evidence) -> Verdict:
             "updates": UPDATES,
             "elements": elements(ours, compared),
         },
-        notes=evidence.notes() + _norm_note(evidence),
+        notes=evidence.notes() + _norm_note(evidence) + again,
         means=_means(evidence),
         series=_series(evidence),
     )
+
+
+def _compared(evidence: Evidence) -> list[Finding]:
+    gradients = compare(evidence, "gradient/")
+    return [*gradients, *_curves(evidence), *compare(evidence, "trained/", UPDATED)]
 
 
 def _in_backward_order(findings: list[Finding]) -> list[Finding]:

@@ -14,7 +14,7 @@ from modelparity.judge.equivalence import ALPHA
 from modelparity.model import Finding, Outcome
 from modelparity.recording import Recording, broken_seals, digest, read
 from modelparity.steps import start
-from modelparity.steps.envelope import trained_under
+from modelparity.steps.epoch import trained_under
 from modelparity.steps.recorder import Array, Batch, MissingFunction, NotGiven, Recorder
 
 NAME = "seeds"  # the directory, in that of a side, that holds a recording a seed

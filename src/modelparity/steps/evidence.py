@@ -1,8 +1,8 @@
 """What a step needs while it judges: both sides' recordings, and comparisons by name."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -130,6 +130,7 @@ def compare(evidence: Evidence, prefix: str, how: Comparison | None = None) -> l
     how = how or Comparison()
     ours, theirs = evidence.reference, evidence.candidate
     granted = _granted(ours, prefix, how)
+    noise = _noise(ours, prefix, how, granted)
     hard = how.modules and bool(evidence.hard_float32)
     findings = []
     for dtype in ("float64", "float32"):
@@ -145,8 +146,8 @@ def compare(evidence: Evidence, prefix: str, how: Comparison | None = None) -> l
             if unlike:
                 findings.append(unlike)
                 continue
-            floor, rounding = granted.get(how.groups(f"float64/{prefix}{name}"), (0.0, judge.ULP32))
             if dtype == "float64" and not hard:
+                floor, _ = granted.get(how.groups(full), (0.0, judge.ULP32))
                 found = judge.float64(
                     full,
                     candidate=theirs.array(full),
@@ -155,20 +156,48 @@ def compare(evidence: Evidence, prefix: str, how: Comparison | None = None) -> l
                     floor=floor,
                 )
             else:
-                found = judge.noise(
-                    full,
-                    candidate=theirs.array(full),
-                    reference=ours.array(f"float32/{prefix}{name}"),
-                    truth=ours.array(f"float64/{prefix}{name}"),
-                    floor=floor,
-                    relative=max(rounding, how.condition(name) * judge.ULP32),
-                    apart=how.apart(name),
-                    softened=dtype == "float64",
-                )
+                found = noise(full, theirs.array(full))
             findings.append(found)
         for name in sorted(known - set(names)):
             findings += evidence.missing(start + name, "reference")
     return findings
+
+
+def noise_limits(
+    ours: Recording, prefix: str, how: Comparison | None = None
+) -> dict[str, Callable[[Array], float]]:
+    """Name -> how far an array of either precision lies, in units of what the noise rule allows."""
+    how = how or Comparison()
+    noise = _noise(ours, prefix, how, _granted(ours, prefix, how))
+
+    def ratio(name: str, array: Array) -> float:
+        return noise(f"{array.dtype}/{name}", array).ratio
+
+    return {prefix + n: partial(ratio, prefix + n) for n in ours.below(f"float32/{prefix}")}
+
+
+def _noise(
+    ours: Recording, prefix: str, how: Comparison, granted: Mapping[str, tuple[float, float]]
+) -> Callable[[str, Array], Finding]:
+    """Judges arrays of either precision by the reference's float32."""
+
+    def noise(full: str, candidate: Array) -> Finding:
+        dtype, _, name = full.partition("/")
+        truth = f"float64/{name}"
+        floor, rounding = granted.get(how.groups(truth), (0.0, judge.ULP32))
+        short = name[len(prefix) :]
+        return judge.noise(
+            full,
+            candidate=candidate,
+            reference=ours.array(f"float32/{name}"),
+            truth=ours.array(truth),
+            floor=floor,
+            relative=max(rounding, how.condition(short) * judge.ULP32),
+            apart=how.apart(short),
+            softened=dtype == "float64",
+        )
+
+    return noise
 
 
 def _unlike(name: str, ours: Recording, theirs: Recording) -> Finding | None:

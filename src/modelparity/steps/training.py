@@ -12,7 +12,8 @@ from modelparity.diagnose import Hint, curves
 from modelparity.model import Finding, Outcome, Verdict
 from modelparity.recording import Recording
 from modelparity.steps import backward, equivalence
-from modelparity.steps.envelope import UPDATES, losses, trained_under
+from modelparity.steps.again import weighed
+from modelparity.steps.epoch import UPDATES, arrays_of, losses, run_again, trained_under
 from modelparity.steps.evidence import UPDATED, Evidence, compare
 from modelparity.steps.recorder import Batch, Recorder
 from modelparity.steps.trace import Trace
@@ -35,6 +36,8 @@ def record(recorder: Recorder) -> None:
     updates = {"float64": UPDATES, "float32": len(batches)}
     for dtype, count in updates.items():
         _run(recorder, weights, batches, dtype, count)
+    if not recorder.is_reference:
+        run_again(recorder, weights, batches)
 
 
 def _run(
@@ -44,12 +47,11 @@ def _run(
     settings = trained_under(recorder)
     model = recorder.build(settings, weights, dtype, training=True)
     trace = Trace(recorder, f"{dtype}/") if dtype == "float64" else None
-    curve: list[float] = []
-    for loss in losses(recorder, model, batches, count, Training(dtype, "training", trace=trace)):
-        curve.append(loss)
-        if len(curve) == UPDATES:
-            recorder.add_parameters(f"{dtype}/trained/", recorder.adapter.parameters(model))
-    recorder.writer.add(f"{dtype}/training/loss", np.array(curve))
+    how = Training(dtype, "training", trace=trace)
+    curve = losses(recorder, model, batches, count, how)
+    for name, array in arrays_of(recorder, model, curve):
+        sketched = name.startswith("trained/")
+        recorder.writer.add(f"{dtype}/{name}", array, sketched=sketched)
     if trace:
         trace.write()
     if "evaluate" in recorder.functions:
@@ -75,25 +77,29 @@ def judge_step(evidence: Evidence) -> Verdict:
     """Float64 decides over 50 updates; float32 inside the envelope up to the horizon."""
     ours, theirs, envelope = evidence.reference, evidence.candidate, evidence.beside
     names = [f"{dtype}/training/loss" for dtype in ("float64", "float32")]
-    findings = [judge.missing(n, "candidate") for n in names if n not in theirs]
+    absent = [judge.missing(n, "candidate") for n in names if n not in theirs]
     series: dict[str, Array] = {}
-    horizon: int | None = None
-    if not findings:
+    allowed, horizon = np.zeros(0), None
+    if not absent:
         nudged_runs = [envelope.array(n) for n in _nudged(envelope)] if envelope else []
         allowed, horizon = judge.envelope(ours.array(names[1]), nudged_runs, ours.array(names[0]))
-        findings = _curves(evidence, names, allowed, horizon)
         series = _series(evidence, names, allowed)
-    extra = [n for n in theirs.names if "/training/" in n and n not in names]
-    findings += [judge.missing(n, "reference") for n in extra]
-    trained = _trained(evidence, horizon or 0)
+
+    def compared(evidence: Evidence) -> list[Finding]:
+        curves = absent or _curves(evidence, names, allowed, horizon or 0)
+        extra = [n for n in evidence.candidate.names if "/training/" in n and n not in names]
+        unknown = [judge.missing(n, "reference") for n in extra]
+        return [*curves, *unknown, *_trained(evidence, horizon or 0)]
+
+    findings, again = weighed(evidence, compared)
     # Modules in float32 make a clean port's updates part by more than float64 shows.
-    trained += [] if evidence.hard_float32 else compare(evidence, "trace/", UPDATED)
+    findings += [] if evidence.hard_float32 else compare(evidence, "trace/", UPDATED)
     over_seeds, intervals = equivalence.compared(evidence.trainings)
-    learnt_alike = all(f.outcome is Outcome.ALIGNED for f in (*findings, *trained))
+    learnt_alike = all(f.outcome is Outcome.ALIGNED for f in findings)
     return judge.conclude(
         NUMBER,
         TITLE,
-        [*findings, *trained, *_scores(evidence), *over_seeds, *evidence.untrained],
+        [*findings, *_scores(evidence), *over_seeds, *evidence.untrained],
         why=partial(_why, evidence, learnt_alike),
         coverage={
             "float64 updates": UPDATES,
@@ -105,6 +111,7 @@ def judge_step(evidence: Evidence) -> Verdict:
         notes=(
             *evidence.notes(),
             *_horizon_note(horizon, names[1], ours),
+            *again,
             *equivalence.summed_up(intervals, len(evidence.trainings)),
         ),
         series={key: tuple(map(float, values)) for key, values in series.items()},
