@@ -5,6 +5,7 @@ import os
 import sys
 import traceback
 from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
 
 from modelparity.errors import ParityError, UsageError
@@ -33,11 +34,15 @@ def load_faults(case: Case) -> tuple[Fault, ...]:
 
 
 def load_fault(case: Case, name: str) -> Fault:
-    """The planted fault of this name. UsageError lists what there is."""
+    """The planted fault of this name. UsageError names those that are spelt alike."""
     faults = {fault.name: fault for fault in load_faults(case)}
     if name not in faults:
-        known = ", ".join(faults) or "none"
-        raise UsageError(f"--fault {name}: case {case.name} has no such fault; it has {known}")
+        alike = " or ".join(get_close_matches(name, faults))
+        meant = f"did you mean {alike}? " if alike else ""
+        raise UsageError(
+            f"--fault {name}: case {case.name} has no such fault; {meant}"
+            f"modelparity faults {case.name} lists its {len(faults)}"
+        )
     return faults[name]
 
 

@@ -131,7 +131,8 @@ def test_a_wrong_setting_is_refused(tmp_path, change, said):
     ("arguments", "said"),
     [
         (("--steps", "11"), "--steps 11: the steps are 1 to 10"),
-        (("--fault", "gremlin"), "--fault gremlin: case jointbert has no such fault; it has "),
+        (("--fault", "gremlin"), "no such fault; modelparity faults jointbert lists its "),
+        (("--fault", "adam-epsilon"), "no such fault; did you mean adam-eps"),
         (("--candidate", "no.where"), "side no.where: there is no module no"),
         (("--reference", "no.where"), "side no.where: there is no module no"),
         (("--reference-python", "no/python"), "no/python: cannot be started"),
