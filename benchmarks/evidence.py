@@ -24,6 +24,7 @@ from evidence_page import Run, as_html, as_markdown, page
 
 ROOT = Path(__file__).resolve().parents[1]
 TASKS = ("atis", "snips")
+RESULTS = "results.md"  # beside the page: scores by the recipes
 TITLES = {"embedded": "Embedded task", "atis": "ATIS", "snips": "SNIPS"}
 
 
@@ -85,7 +86,7 @@ def results(given: argparse.Namespace) -> None:
     command = [sys.executable, str(ROOT / "benchmarks" / "jointbert_results.py")]
     command += ["--data", str(given.data), "--checkpoint", str(given.checkpoint)]
     command += ["--seeds", str(given.results_seeds), "--out", str(given.out / "results")]
-    command += ["--page", str(given.out / "results.md")]
+    command += ["--page", str(given.page.with_name(RESULTS))]
     status = subprocess.run(command, check=False).returncode
     if status:
         sys.exit(status)
@@ -108,7 +109,7 @@ def write(plans: Sequence[Planned], given: argparse.Namespace) -> list[Run]:
     for one in runs:
         shutil.copy(given.out / one.name / "report.html", reports / f"{one.name}.html")
     waiting = [plan.title for plan in plans if plan.name not in {one.name for one in runs}]
-    scored = given.out / "results.md"
+    scored = given.page.with_name(RESULTS)
     table = scored.read_text(encoding="utf-8") if scored.exists() else ""
     blocks = page(runs, waiting, table, reports.name)
     given.page.write_text(as_markdown(blocks, given.page.with_suffix(".html").name), "utf-8")

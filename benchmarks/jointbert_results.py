@@ -1,10 +1,11 @@
 """Train and score both tasks in both frameworks over seeds, and write docs/results.md from it.
 
-    python benchmarks/jointbert_results.py --data DIR --checkpoint DIR [--seeds 3] [--out DIR]
+    python benchmarks/jointbert_results.py --data DIR --checkpoint DIR [--seeds 3] [--jobs 2]
 
 Every training is `jointbert train --resume`, every score `jointbert evaluate`, each in a process of
-its own. What is finished is kept in --out: the command goes on where it was stopped, and writes the
-page from whatever is there. The test split is scored once, with the epoch that was best on dev.
+its own. A training that is finished is a line of --found, with its recipe and versions, and is not
+made again; one that was stopped goes on in --out. The page is written from whatever is found. The
+test split is scored once, with the epoch that was best on dev.
 """
 
 import argparse
@@ -13,6 +14,7 @@ import statistics
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
@@ -34,30 +36,41 @@ SCORES = {
 LIMITS = {"atis": (97.0, 94.7, 85.5), "snips": (97.9, 94.3, 87.5)}
 
 Run = dict[str, Any]
+Key = tuple[str, str, int]  # task, framework, seed
 
 
 def run(given: argparse.Namespace, task: str, framework: str, seed: int) -> Run:
-    """The scores of one training, from its directory where it has been made before."""
+    """Train, and score what was trained."""
     out = given.out / f"{task}-{framework}-{seed}"
-    result = out / "result.json"
-    if not result.exists():
-        options = {**RECIPES[task], "seed": seed, "threads": given.threads}
-        words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
-        data = str(given.data / task)
-        places = ["--data", data, "--checkpoint", str(given.checkpoint), "--out", str(out)]
-        call("train", *places, *words, "--framework", framework, "--resume")
-        more = ["--json", str(out / "report.json"), "--html", str(out / "report.html")]
-        more += ["--framework", framework, "--threads", str(given.threads)]
-        call("evaluate", str(out), "--data", data, *more)
-        record = json.loads((out / "training.json").read_text(encoding="utf-8"))
-        report = json.loads((out / "report.json").read_text(encoding="utf-8"))
-        found = {"task": task, "framework": framework, "seed": seed, "epoch": record["best"] + 1}
-        found |= {name: report["scores"][name] for name in SCORES}
-        found["options"] = record["options"]
-        whole = result.with_suffix(".unfinished")
-        whole.write_text(json.dumps(found) + "\n", encoding="utf-8")
-        whole.replace(result)
-    return dict(json.loads(result.read_text(encoding="utf-8")))
+    threads = ("--framework", framework, "--threads", str(given.threads))
+    words = [w for name, value in RECIPES[task].items() for w in (f"--{name}", str(value))]
+    data = str(given.data / task)
+    places = ["--data", data, "--checkpoint", str(given.checkpoint), "--out", str(out)]
+    call("train", *places, *words, "--seed", str(seed), *threads, "--resume")
+    more = ["--json", str(out / "report.json"), "--html", str(out / "report.html")]
+    call("evaluate", str(out), "--data", data, *more, *threads)
+    record = json.loads((out / "training.json").read_text(encoding="utf-8"))
+    report = json.loads((out / "report.json").read_text(encoding="utf-8"))
+    return {
+        "task": task,
+        "framework": framework,
+        "seed": seed,
+        "recipe": RECIPES[task],
+        "epoch": record["best"] + 1,
+        **{name: report["scores"][name] for name in SCORES},
+        "dev": record["evaluations"][record["best"]],
+        "threads": given.threads,
+        "date": date.today().isoformat(),
+        "versions": {name: version(name) for name in PACKAGES},
+    }
+
+
+def finished(path: Path) -> dict[Key, Run]:
+    """What has been trained by the recipes as they are."""
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    runs = [json.loads(line) for line in lines]
+    kept = [one for one in runs if one["recipe"] == RECIPES[one["task"]]]
+    return {(one["task"], one["framework"], one["seed"]): one for one in kept}
 
 
 def call(*arguments: str) -> None:
@@ -77,8 +90,7 @@ def page(runs: Sequence[Run], seeds: int) -> str:
         "Written by `benchmarks/jointbert_results.py`; no figure on it is typed. Each row is a",
         "training from the six-layer checkpoint. Its epoch is the best one on dev, by sentence",
         "accuracy; its scores are those of the test split, in percent.",
-        "",
-        f"Written on {date.today()} with {', '.join(f'{n} {version(n)}' for n in PACKAGES)}.",
+        *made(runs),
     ]
     for task in RECIPES:
         lines += ["", f"## {task.upper()}", "", recipe(task)]
@@ -87,6 +99,15 @@ def page(runs: Sequence[Run], seeds: int) -> str:
             lines += ["", *table(task, framework, found, seeds)]
     lines += ["", *ceiling()]
     return "\n".join(lines) + "\n"
+
+
+def made(runs: Sequence[Run]) -> list[str]:
+    """When the trainings were made, and with which versions."""
+    if not runs:
+        return []
+    days = sorted({one["date"] for one in runs})
+    versions = sorted({f"{n} {v}" for one in runs for n, v in one["versions"].items()})
+    return ["", f"Trained from {days[0]} to {days[-1]} with {', '.join(versions)}."]
 
 
 def recipe(task: str) -> str:
@@ -128,21 +149,34 @@ def main() -> int:
     parser.add_argument("--data", type=Path, required=True, help="directory of atis and snips")
     parser.add_argument("--checkpoint", type=Path, required=True)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=0, help="0: all cores")
+    parser.add_argument("--jobs", type=int, default=1, help="trainings at once")
+    parser.add_argument("--threads", type=int, default=0, help="of each; 0: all cores")
     parser.add_argument("--out", type=Path, default=root / "out" / "results")
+    parser.add_argument("--found", type=Path, default=root / "docs" / "results.jsonl")
     parser.add_argument("--page", type=Path, default=root / "docs" / "results.md")
     parser.add_argument("--tasks", nargs="+", choices=tuple(RECIPES), default=tuple(RECIPES))
     parser.add_argument("--frameworks", nargs="+", choices=FRAMEWORKS, default=FRAMEWORKS)
     given = parser.parse_args()
-    given.out.mkdir(parents=True, exist_ok=True)
-    for seed in range(1, given.seeds + 1):
-        for task in given.tasks:
-            for framework in given.frameworks:
-                run(given, task, framework, seed)
-                found = [json.loads(p.read_text()) for p in given.out.glob("*/result.json")]
-                kept = [r for r in found if r["seed"] <= given.seeds]
-                given.page.write_text(page(kept, given.seeds), encoding="utf-8")
+    seeds, done = range(1, given.seeds + 1), finished(given.found)
+    wanted = [(t, f, s) for s in seeds for t in given.tasks for f in given.frameworks]
+    write(given)
+    with ThreadPoolExecutor(given.jobs) as pool:
+        started = [pool.submit(run, given, *key) for key in wanted if key not in done]
+        try:
+            for one in as_completed(started):
+                with given.found.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps(one.result()) + "\n")
+                write(given)
+        except SystemExit:
+            pool.shutdown(cancel_futures=True)
+            raise
     return 0
+
+
+def write(given: argparse.Namespace) -> None:
+    """The page, from what is found."""
+    kept = [one for one in finished(given.found).values() if one["seed"] <= given.seeds]
+    given.page.write_text(page(kept, given.seeds), encoding="utf-8")
 
 
 if __name__ == "__main__":
