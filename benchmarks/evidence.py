@@ -54,7 +54,8 @@ class Planned:
 
 def planned(seeds: int, *, real: bool) -> list[Planned]:
     """Every ladder, softmax and CRF; independent trainings on the embedded task."""
-    over_seeds = {"seeds": str(seeds)} if seeds else {}
+    whole = {"lockstep_epochs": "0"}  # of the embedded task, float32 runs to the end
+    over_seeds = {**whole, "seeds": str(seeds)} if seeds else whole
     tasks: dict[str, dict[str, str]] = {"embedded": over_seeds}
     if real:
         tasks |= {task: {"data": f"DATA/{task}", "checkpoint": "CHECKPOINT"} for task in TASKS}

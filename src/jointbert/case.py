@@ -32,6 +32,7 @@ SETTINGS: Mapping[str, Setting] = {
     "max_grad_norm": 1.0,
     "slot_loss_coef": 1.0,
     "trained_updates": 150,  # updates of the reference before step 3 measures
+    "lockstep_epochs": 1,  # that step 10 trains in float32 on both sides; 0: all of `epochs`
     "seeds": 0,  # independent trainings of each side that step 10 compares
     # the model; the last four only for the embedded one
     "dropout": 0.1,

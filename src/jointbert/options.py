@@ -75,7 +75,8 @@ NOT_NEGATIVE = (
     "seed",
     "threads",
     "save_steps",
-    "trained_updates",  # of the ladder
+    "trained_updates",  # of the ladder, as the next
+    "lockstep_epochs",
 )
 # Options that do not say what is trained; a training may go on with others.
 INCIDENTAL = ("save_steps",)

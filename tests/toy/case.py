@@ -41,6 +41,7 @@ CASE = Case(
         "trained_updates": 40,
         "longest": 6,
         "float32_norm": False,
+        "lockstep_epochs": 1,
         "seeds": 0,
     },
     paths=("data",),

@@ -24,13 +24,15 @@ from modelparity.steps.why_updates import why_curve
 NUMBER, NAME, TITLE = 10, "training", "training"
 CLAIM = "losses of both sides trained alike, dropout by shared masks, and the scores they end with"
 
+# The setting of a case that says how many epochs the float32 run takes: 0 for all of `epochs`.
+LOCKSTEP = "lockstep_epochs"
 GROSS = 0.25  # beyond the horizon a curve shows nothing: final scores may differ by this much
 
 Array = np.ndarray[Any, Any]
 
 
 def record(recorder: Recorder) -> None:
-    """Train 50 updates in float64 and a whole epoch in float32; `envelope` nudges the reference."""
+    """Train 50 updates in float64 and whole epochs in float32; `envelope` nudges the reference."""
     weights = recorder.initial_weights()
     batches = recorder.shared_batches(NAME, "batch", lambda: _batches(recorder))
     updates = {"float64": UPDATES, "float32": len(batches)}
@@ -62,8 +64,10 @@ def _run(
 
 
 def _batches(recorder: Recorder) -> list[Batch]:
-    epoch = sum(1 for _ in recorder.call("training_batches", recorder.settings, 0))
-    return first_batches(recorder, recorder.settings, max(epoch, UPDATES))
+    settings = recorder.settings
+    an_epoch = sum(1 for _ in recorder.call("training_batches", settings, 0))
+    epochs = int(settings.get(LOCKSTEP, 1)) or int(settings.get("epochs", 1))
+    return first_batches(recorder, settings, max(epochs * an_epoch, UPDATES))
 
 
 def _evaluate(recorder: Recorder, model: Any, start: str) -> None:
