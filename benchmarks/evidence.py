@@ -3,10 +3,11 @@
     python benchmarks/evidence.py [--data DIR --checkpoint DIR] [--out DIR] [--seeds 20]
                                   [--results-seeds 3] [--only NAME ...] [--page-only]
 
-Without --data and --checkpoint only the embedded task is run. A run that is finished, by the same
-code and command, is kept in --out: the command goes on where it was stopped, and inside a run the
-seeds that are trained are not trained again. The page is written anew after each run, from what is
-there. Exit code 1 if a finished ladder is not aligned, 3 if one is not finished.
+Without --data and --checkpoint only the embedded task is run. What the page shows of a finished run
+stays beside it, with the command and a digest of the code: a run by the same ones is not made
+again, so the command goes on where it was stopped, and inside a run the seeds that are trained are
+not trained again. The page is written anew after each run, from what is there. Exit code 1 if a
+finished ladder is not aligned, 3 if one is not finished.
 """
 
 import argparse
@@ -16,11 +17,12 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 from clean_runs import source
-from evidence_page import Run, as_html, as_markdown, page
+from evidence_page import Run, as_html, as_markdown, content, excerpt
 
 ROOT = Path(__file__).resolve().parents[1]
 TASKS = ("atis", "snips")
@@ -67,19 +69,36 @@ def planned(seeds: int, *, real: bool) -> list[Planned]:
     return found
 
 
-def run(plan: Planned, places: Mapping[str, Path], out: Path) -> None:
-    """Run a ladder unless it is finished: by this command, and by the code as it is."""
-    mark = out / plan.name / "run.json"
-    made = {"command": plan.shown(), "source": source()}
-    if mark.exists() and json.loads(mark.read_text(encoding="utf-8")) == made:
+def run(plan: Planned, places: Mapping[str, Path], given: argparse.Namespace) -> None:
+    """Run a ladder unless it is finished: by this command, and by the code as it is.
+
+    Its report goes below the page's directory, to be linked to, and what the page shows of it.
+    """
+    kept, made = reports(given.page) / plan.name, {"command": plan.shown(), "source": source()}
+    data = kept.with_suffix(".json")
+    if data.exists() and made.items() <= json.loads(data.read_text(encoding="utf-8")).items():
         return
-    mark.unlink(missing_ok=True)
     print(plan.shown(), file=sys.stderr, flush=True)
-    command = plan.command(places, out / plan.name)
+    command = plan.command(places, given.out / plan.name)
     status = subprocess.run(command, stdout=sys.stderr, check=False).returncode
     if status not in (0, 1, 3):
         sys.exit(status)
-    mark.write_text(json.dumps(made) + "\n", encoding="utf-8")
+    keep(plan, given, made)
+
+
+def keep(plan: Planned, given: argparse.Namespace, made: Mapping[str, str]) -> None:
+    """Put the report of a ladder in --out beside the page."""
+    kept = reports(given.page) / plan.name
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    text = (given.out / plan.name / "report.json").read_text(encoding="utf-8")
+    shown = {**made, "date": date.today().isoformat(), "report": excerpt(json.loads(text))}
+    shutil.copy(given.out / plan.name / "report.html", kept.with_suffix(".html"))
+    kept.with_suffix(".json").write_text(json.dumps(shown) + "\n", encoding="utf-8")
+
+
+def reports(page: Path) -> Path:
+    """Where the reports lie that a page links to."""
+    return page.with_suffix("")
 
 
 def results(given: argparse.Namespace) -> None:
@@ -93,28 +112,24 @@ def results(given: argparse.Namespace) -> None:
         sys.exit(status)
 
 
-def finished(plan: Planned, out: Path) -> Run | None:
+def finished(plan: Planned, page: Path) -> Run | None:
     """A ladder's report, where it has one."""
-    path = out / plan.name / "report.json"
+    path = (reports(page) / plan.name).with_suffix(".json")
     if not path.exists():
         return None
-    report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return Run(plan.name, plan.title, plan.shown(), report)
+    kept: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return Run(plan.name, plan.title, kept["command"], kept["date"], kept["report"])
 
 
-def write(plans: Sequence[Planned], given: argparse.Namespace) -> list[Run]:
-    """Both pages from what there is; each report goes beside them, to be linked to."""
-    runs = [one for plan in plans if (one := finished(plan, given.out)) is not None]
-    reports = given.page.with_suffix("")
-    reports.mkdir(parents=True, exist_ok=True)
-    for one in runs:
-        shutil.copy(given.out / one.name / "report.html", reports / f"{one.name}.html")
+def write(plans: Sequence[Planned], page: Path) -> list[Run]:
+    """Both forms of the page, from what there is."""
+    runs = [one for plan in plans if (one := finished(plan, page)) is not None]
     waiting = [plan.title for plan in plans if plan.name not in {one.name for one in runs}]
-    scored = given.page.with_name(RESULTS)
+    scored = page.with_name(RESULTS)
     table = scored.read_text(encoding="utf-8") if scored.exists() else ""
-    blocks = page(runs, waiting, table, reports.name)
-    given.page.write_text(as_markdown(blocks, given.page.with_suffix(".html").name), "utf-8")
-    given.page.with_suffix(".html").write_text(as_html(blocks), "utf-8")
+    blocks = content(runs, waiting, table, reports(page).name)
+    page.write_text(as_markdown(blocks, page.with_suffix(".html").name), "utf-8")
+    page.with_suffix(".html").write_text(as_html(blocks), "utf-8")
     return runs
 
 
@@ -141,11 +156,11 @@ def main() -> int:
     if not given.page_only:
         for plan in plans:
             if not given.only or plan.name in given.only:
-                run(plan, places, given.out)
-                write(plans, given)
+                run(plan, places, given)
+                write(plans, given.page)
         if given.data and given.results_seeds and not given.only:
             results(given)
-    runs = write(plans, given)
+    runs = write(plans, given.page)
     if any(one.report["outcome"] == "diverged" for one in runs):
         return 1
     aligned = [one for one in runs if one.report["outcome"] == "aligned"]

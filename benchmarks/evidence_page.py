@@ -15,6 +15,8 @@ from modelparity.report.svg import draw
 LADDER = ("step", "outcome", "worst / limit", "compared")
 RECORD = ("step", "key", "published", "ours, float32", "ours, float64")
 INTERVALS = ("over seeds", "difference of means", "90% interval", "margin", "p")
+SHOWN = ("number", "name", "outcome", "coverage", "notes", "published", "details")
+VERSIONS = ("python", "torch", "transformers", "paddle", "numpy")
 KEYS = 3  # of equal figures in a row
 
 
@@ -25,7 +27,24 @@ class Run:
     name: str
     title: str
     command: str
+    date: str
     report: Mapping[str, Any]
+
+
+def excerpt(report: Mapping[str, Any]) -> dict[str, Any]:
+    """What the page shows of a report.json."""
+    steps = [{key: step[key] for key in SHOWN} | _shown(step) for step in report["steps"]]
+    return {"outcome": report["outcome"], "sides": report["sides"], "steps": steps}
+
+
+def _shown(step: Mapping[str, Any]) -> dict[str, Any]:
+    """How much of its allowance was used at most; the curves of a training."""
+    ratios = [f["ratio"] for f in step["findings"] if isinstance(f.get("ratio"), int | float)]
+    return {"used": max(ratios, default=None), "series": step["series"] if _drawn(step) else {}}
+
+
+def _drawn(step: Mapping[str, Any]) -> bool:
+    return bool(step["number"] == 10 and step["series"])
 
 
 @dataclass(frozen=True)
@@ -39,7 +58,7 @@ class Block:
     target: str = ""
 
 
-def page(runs: Sequence[Run], waiting: Sequence[str], results: str, reports: str) -> list[Block]:
+def content(runs: Sequence[Run], waiting: Sequence[str], results: str, reports: str) -> list[Block]:
     """All blocks. `results` is the page of the recipes' scores, `reports` where reports lie."""
     blocks = [
         Block("h1", "Evidence"),
@@ -65,6 +84,7 @@ def _section(run: Run, reports: str) -> Iterator[Block]:
     steps = run.report["steps"]
     yield Block("h2", f"{run.title}: {run.report['outcome']}")
     yield Block("code", run.command)
+    yield Block("p", _made(run))
     yield Block("link", "the whole report", target=f"{reports}/{run.name}.html")
     yield Block("table", head=LADDER, rows=[_rung(step) for step in steps])
     published = [row for step in steps for row in _published(step)]
@@ -82,9 +102,16 @@ def _section(run: Run, reports: str) -> Iterator[Block]:
     yield from _figures(steps)
 
 
+def _made(run: Run) -> str:
+    """When, and with which versions."""
+    found: dict[str, str] = {}
+    for side in run.report["sides"].values():
+        found |= {n: v for n, v in side["environment"].items() if n in VERSIONS}
+    return f"{run.date}, {', '.join(f'{n} {v}' for n, v in sorted(found.items()))}."
+
+
 def _rung(step: Mapping[str, Any]) -> tuple[str, ...]:
-    ratios = [f["ratio"] for f in step["findings"] if isinstance(f.get("ratio"), int | float)]
-    far = f"{max(ratios):.2g}" if ratios else ""
+    far = f"{step['used']:.2g}" if step["used"] is not None else ""
     compared = ", ".join(coverage_items(step["coverage"]))
     return f"{step['number']} {step['name']}", step["outcome"], far, compared
 
@@ -116,7 +143,7 @@ def _interval(name: str, found: Mapping[str, float]) -> tuple[str, ...]:
 def _figures(steps: Sequence[Mapping[str, Any]]) -> Iterator[Block]:
     """The curves of the training, with the envelope."""
     for step in steps:
-        if step["number"] != 10 or not step["series"]:
+        if not _drawn(step):
             continue
         series = {key: tuple(values) for key, values in step["series"].items()}
         outcome = Outcome(step["outcome"])

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from argparse import Namespace
 from pathlib import Path
 
 import pytest
@@ -33,8 +34,9 @@ def report():
 
 @pytest.fixture
 def blocks(report):
-    run = evidence_page.Run("atis", "ATIS, softmax", "modelparity run jointbert --set x=1", report)
-    return evidence_page.page([run], ["SNIPS, CRF"], RESULTS, "evidence")
+    command, shown = "modelparity run jointbert --set x=1", evidence_page.excerpt(report)
+    run = evidence_page.Run("atis", "ATIS, softmax", command, "2026-01-02", shown)
+    return evidence_page.content([run], ["SNIPS, CRF"], RESULTS, "evidence")
 
 
 @pytest.mark.parametrize("form", ["markdown", "html"])
@@ -68,17 +70,25 @@ def test_the_page_shows_no_place_of_this_machine():
 
 def test_a_finished_run_is_not_run_again(tmp_path, monkeypatch):
     plan = evidence.planned(16, real=False)[0]
+    given = Namespace(out=tmp_path / "out", page=tmp_path / "evidence.md")
     calls = []
 
     def pretend(command, **_options):
         calls.append(command)
-        (tmp_path / plan.name).mkdir(exist_ok=True)
+        written = given.out / plan.name
+        written.mkdir(parents=True, exist_ok=True)
+        (written / "report.json").write_text(as_json(passing()))
+        (written / "report.html").write_text("it")
         return subprocess.CompletedProcess(command, 0)
 
     monkeypatch.setattr(evidence.subprocess, "run", pretend)
     for _ in range(2):
-        evidence.run(plan, {}, tmp_path)
+        evidence.run(plan, {}, given)
     assert len(calls) == 1
+    [run] = evidence.write([plan], given.page)
+    assert run.report["outcome"] == "aligned"
+    assert (tmp_path / "evidence" / "embedded.html").exists()
+    assert "evidence/embedded.html" in given.page.read_text()
     monkeypatch.setattr(evidence, "source", lambda: "other code")
-    evidence.run(plan, {}, tmp_path)
+    evidence.run(plan, {}, given)
     assert len(calls) == 2
