@@ -8,9 +8,8 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from safetensors import SafetensorError, safe_open
-
 from jointbert.labels import PAD, Labels, read_labels, read_lines
+from jointbert.parameters import shapes_in
 from modelparity import InputError
 
 SPLITS = ("train", "dev", "test")
@@ -50,13 +49,13 @@ def check_checkpoint(checkpoint: str | Path, *, weights: bool) -> dict[str, obje
     if not directory.is_dir():
         raise InputError(f"checkpoint {directory}: no such directory; name one in HF layout")
     config = read_json(directory / "config.json")
-    _check_config(directory / "config.json", config)
-    _check_vocabulary(directory / "vocab.txt", config)
+    check_config(directory / "config.json", config)
+    check_vocabulary(directory / "vocab.txt", config)
     tokenizer = directory / "tokenizer_config.json"
     if tokenizer.exists():
         read_json(tokenizer)
     if weights:
-        parameter_names(directory / WEIGHTS)
+        shapes_in(directory / WEIGHTS)
     return config
 
 
@@ -94,6 +93,10 @@ def check_split(directory: Path) -> None:
             raise InputError(
                 f"{directory / 'seq.out'}:{number}: {PAD} stands for padding; no word may have it"
             )
+        if not {"B-", "I-"}.isdisjoint(tags.split()):
+            raise InputError(
+                f"{directory / 'seq.out'}:{number}: B- or I- without a type; write B-type, I-type"
+            )
         if not intent.strip():
             raise InputError(f"{directory / 'label'}:{number}: no intent; write one a line")
 
@@ -104,25 +107,11 @@ def read_json(path: Path) -> dict[str, object]:
         value = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; a checkpoint needs it") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: cannot be read as JSON ({error}); restore the file") from None
     if not isinstance(value, dict):
         raise InputError(f"{path}: not a JSON object; restore the file")
     return value
-
-
-def parameter_names(path: Path) -> frozenset[str]:
-    """The names in a safetensors file, of which only the header is read; at least one."""
-    if not path.exists():
-        raise InputError(f"{path}: no such file; save the checkpoint as one safetensors file")
-    try:
-        with safe_open(path, framework="numpy") as file:
-            names = frozenset(file.keys())
-    except (SafetensorError, OSError) as error:
-        raise InputError(f"{path}: not a safetensors file ({error}); fetch it again") from None
-    if not names:
-        raise InputError(f"{path}: holds no parameters; save the checkpoint again")
-    return names
 
 
 def _check_known(path: Path, known: tuple[str, ...], file: str) -> None:
@@ -134,7 +123,8 @@ def _check_known(path: Path, known: tuple[str, ...], file: str) -> None:
                 raise InputError(f"{path}:{number}: label {label!r} is not in {file}; add it there")
 
 
-def _check_config(path: Path, config: Mapping[str, object]) -> None:
+def check_config(path: Path, config: Mapping[str, object]) -> None:
+    """Check that a config.json describes a BERT encoder that both sides can build."""
     expected: tuple[tuple[str, object], ...] = (
         ("model_type", "bert"),
         ("position_embedding_type", "absolute"),
@@ -154,7 +144,8 @@ def _check_config(path: Path, config: Mapping[str, object]) -> None:
         raise InputError(f"{path}: hidden_size {hidden} is not a multiple of {heads} heads")
 
 
-def _check_vocabulary(path: Path, config: Mapping[str, object]) -> None:
+def check_vocabulary(path: Path, config: Mapping[str, object]) -> None:
+    """Check a vocab.txt against the config.json beside it."""
     if not path.exists():
         raise InputError(
             f"{path}: no such file; a checkpoint needs its vocabulary, one piece a line"
