@@ -110,15 +110,11 @@ def get(given: argparse.Namespace) -> int:
 
 def convert(given: argparse.Namespace) -> int:
     """JSON Lines to the other layout."""
-    from jointbert.inputs import SPLITS, check_split
     from jointbert.jsonl import as_task
 
     if given.target.exists() and any(given.target.iterdir()):
         raise UsageError(f"{given.target}: not empty; name a new directory")
     as_task(given.source, given.target)
-    for split in SPLITS:
-        if (given.target / split).is_dir():
-            check_split(given.target / split)
     print(f"{given.target}: written")
     return 0
 
