@@ -2,6 +2,7 @@
 
 import errno
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -165,6 +166,11 @@ def test_keys_of_a_json_line_come_back(parser: Parser):
     assert (found["id"], found["text"], len(found["intents"])) == (3, "stop", 2)
 
 
+def test_a_byte_order_mark_belongs_to_no_text(parser: Parser):
+    source = b"\xef\xbb\xbf" + b'{"text": "stop", "id": 3}\n\xef\xbb\xbfgo\n'
+    assert [one["text"] for one in answers(parser, source)] == ["stop", "\ufeffgo"]
+
+
 def test_a_line_with_a_brace_is_text_where_that_is_said(parser: Parser):
     (found,) = answers(parser, b"{stop", "text")
     assert found["text"] == "{stop"
@@ -176,6 +182,9 @@ def test_a_line_with_a_brace_is_text_where_that_is_said(parser: Parser):
         (b"{stop", "not JSON"),
         (b'{"texts": 3}', "no string under the key 'text'"),
         (b'{"text": "\\ud83d"}', "surrogate"),
+        (b'{"text": "stop", "id": "\\ud83d"}', "surrogate"),
+        (b'{"text": "stop", "id": NaN}', "NaN is no number"),
+        (b'{"text": ' * 100_000, "not JSON"),
         (b"\xff", "byte 0 is not UTF-8"),
     ],
 )
@@ -240,3 +249,43 @@ def test_the_embedded_task_has_no_error(tmp_path: Path, capsys: pytest.CaptureFi
     write_task(tmp_path / "task")
     assert main(["data", "check", str(tmp_path / "task")]) == 0
     assert "0 errors" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "wrong", [["--checkpoint", "./none"], ["--max_seq_len", "2"], ["--lr", "1e30"]], ids=str
+)
+def test_a_training_that_cannot_be_leaves_nothing(
+    wrong: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    given = ["train", "--data", "embedded", *TINY, "--out", str(tmp_path / "o")]
+    line_of(capsys, main([*given, *wrong]))
+    assert not (tmp_path / "o").exists()
+
+
+def test_a_loss_that_is_no_number_ends_the_training(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    given = ["train", "--data", "embedded", *TINY, "--out", str(tmp_path / "o"), "--lr", "1e30"]
+    error = line_of(capsys, main([*given, "--save_steps", "1"]))
+    assert "the loss is nan; lower learning_rate" in error
+    assert list((tmp_path / "o" / "training").glob("*.safetensors"))
+
+
+def test_a_model_of_another_origin_is_not_trained_over(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    other = shutil.copytree(model, tmp_path / "other")
+    given = ["train", "--data", "embedded", *TINY, "--out", str(other), "--resume"]
+    assert "holds a model already" in line_of(capsys, main(given))
+
+
+def test_a_finished_training_is_not_resumed_with_other_data(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    write_task(tmp_path / "task")
+    given = ["train", "--data", str(tmp_path / "task"), *TINY, "--out", str(tmp_path / "o")]
+    assert main(given) == 0
+    assert main([*given, "--resume"]) == 0
+    path = tmp_path / "task" / "train" / "label"
+    path.write_text("stop\n" + path.read_text().partition("\n")[2])
+    assert "--resume: data was" in line_of(capsys, main([*given, "--resume"]))
