@@ -17,9 +17,10 @@ import safetensors
 from safetensors import SafetensorError
 
 from jointbert import saved
-from jointbert.inputs import WEIGHTS, check_config, check_length, check_vocabulary, read_json
+from jointbert.bert_files import check_config, check_vocabulary, read_json
+from jointbert.inputs import WEIGHTS, check_length
 from jointbert.labels import INTENT_FILE, SECTION, SLOT_FILE, Labels, read_labels
-from jointbert.parameters import check_shapes, wanted_shapes
+from jointbert.parameters import check_shapes, own_name, wanted_shapes
 from jointbert.parser import require
 from modelparity import InputError, UsageError
 
@@ -101,7 +102,7 @@ def _weights(source: Path) -> Arrays:
         found = read(source / BIN)
     else:
         raise InputError(f"{source}: neither {WEIGHTS} nor {BIN}; no parameters to import")
-    arrays = {_renamed(n): a for n, a in found.items() if not _unused(n)}
+    arrays = {own_name(n): a for n, a in found.items() if not _unused(n)}
     for name, array in arrays.items():
         if array.dtype.kind != "f":
             raise InputError(f"{source}: {name} holds {array.dtype}; parameters are floats")
@@ -129,13 +130,6 @@ def _safetensors(path: Path) -> Arrays:
     except (SafetensorError, OSError) as error:
         raise InputError(f"{path}: not a safetensors file ({error}); fetch it again") from None
     return found
-
-
-def _renamed(name: str) -> str:
-    for old, new in (("LayerNorm.gamma", "LayerNorm.weight"), ("LayerNorm.beta", "LayerNorm.bias")):
-        if name.endswith(old):
-            return name.removesuffix(old) + new
-    return name
 
 
 def _check_shape(arrays: Arrays, kind: str, count: int, path: Path) -> None:

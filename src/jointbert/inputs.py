@@ -4,26 +4,17 @@ Every function raises InputError with one line that says what, where and what to
 imports a framework.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from jointbert.bert_files import check_config, check_vocabulary, read_json
 from jointbert.labels import PAD, Labels, read_labels, read_lines
-from jointbert.parameters import shapes_in
+from jointbert.parameters import check_encoder, shapes_in
 from modelparity import InputError
 
 SPLITS = ("train", "dev", "test")
 FILES = ("seq.in", "seq.out", "label")
 WEIGHTS = "model.safetensors"
-SIZES = (
-    "vocab_size",
-    "hidden_size",
-    "num_hidden_layers",
-    "num_attention_heads",
-    "intermediate_size",
-    "max_position_embeddings",
-)
-SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
 
 
 def check_data(data: str | Path, splits: Sequence[str] = SPLITS) -> Labels:
@@ -51,11 +42,9 @@ def check_checkpoint(checkpoint: str | Path, *, weights: bool) -> dict[str, obje
     config = read_json(directory / "config.json")
     check_config(directory / "config.json", config)
     check_vocabulary(directory / "vocab.txt", config)
-    tokenizer = directory / "tokenizer_config.json"
-    if tokenizer.exists():
-        read_json(tokenizer)
     if weights:
-        shapes_in(directory / WEIGHTS)
+        path = directory / WEIGHTS
+        check_encoder(path, shapes_in(path), config)
     return config
 
 
@@ -101,19 +90,6 @@ def check_split(directory: Path) -> None:
             raise InputError(f"{directory / 'label'}:{number}: no intent; write one a line")
 
 
-def read_json(path: Path) -> dict[str, object]:
-    """The object in a JSON file of a checkpoint."""
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; a checkpoint needs it") from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{path}: cannot be read as JSON ({error}); restore the file") from None
-    if not isinstance(value, dict):
-        raise InputError(f"{path}: not a JSON object; restore the file")
-    return value
-
-
 def _check_known(path: Path, known: tuple[str, ...], file: str) -> None:
     labels = set(known)
     intents = path.name == "label"
@@ -121,45 +97,3 @@ def _check_known(path: Path, known: tuple[str, ...], file: str) -> None:
         for label in [line.strip()] if intents else line.split():
             if label not in labels:
                 raise InputError(f"{path}:{number}: label {label!r} is not in {file}; add it there")
-
-
-def check_config(path: Path, config: Mapping[str, object]) -> None:
-    """Check that a config.json describes a BERT encoder that both sides can build."""
-    expected: tuple[tuple[str, object], ...] = (
-        ("model_type", "bert"),
-        ("position_embedding_type", "absolute"),
-        ("is_decoder", False),
-        ("add_cross_attention", False),
-    )
-    for key, value in expected:
-        found = config.get(key, value)
-        if found != value:
-            raise InputError(f"{path}: {key} is {found!r}; only a BERT encoder ({value!r}) will do")
-    for key in SIZES:
-        found = config.get(key)
-        if type(found) is not int or found < 1:
-            raise InputError(f"{path}: {key} is {found!r}; it must be a whole number above 0")
-    hidden, heads = config["hidden_size"], config["num_attention_heads"]
-    if isinstance(hidden, int) and isinstance(heads, int) and hidden % heads:
-        raise InputError(f"{path}: hidden_size {hidden} is not a multiple of {heads} heads")
-
-
-def check_vocabulary(path: Path, config: Mapping[str, object]) -> None:
-    """Check a vocab.txt against the config.json beside it."""
-    if not path.exists():
-        raise InputError(
-            f"{path}: no such file; a checkpoint needs its vocabulary, one piece a line"
-        )
-    pieces = [line.rstrip("\r") for line in read_lines(path)]
-    for piece in SPECIAL:
-        if piece not in pieces:
-            raise InputError(f"{path}: {piece} is missing; this is not a BERT vocabulary")
-    size = config["vocab_size"]
-    if isinstance(size, int) and len(pieces) > size:
-        raise InputError(f"{path}: {len(pieces)} pieces, but config.json says vocab_size {size}")
-    padding = config.get("pad_token_id", 0)
-    if padding != pieces.index("[PAD]"):
-        raise InputError(
-            f"{path}:{pieces.index('[PAD]') + 1}: [PAD] stands here, but config.json says"
-            f" pad_token_id {padding}; one of the two is wrong"
-        )

@@ -43,6 +43,29 @@ def check_shapes(path: Path, found: Shapes, wanted: Shapes) -> None:
             raise InputError(f"{path}: {name} is not part of the model; remove it")
 
 
+def check_encoder(path: Path, found: Shapes, config: Mapping[str, object]) -> None:
+    """InputError for the first parameter of BERT that is missing or of another shape."""
+    named = {own_name(name): shape for name, shape in found.items()}
+    for wanted, shape in _encoder(config):
+        if wanted not in named:
+            raise InputError(
+                f"{path}: {wanted} is missing; the checkpoint is not a whole BERT model"
+            )
+        if named[wanted] != shape:
+            raise InputError(
+                f"{path}: {wanted} has shape {named[wanted]}, the model {shape};"
+                " it belongs to another config.json"
+            )
+
+
+def own_name(name: str) -> str:
+    """A BERT parameter's name as both sides have it, of the spellings that checkpoints have."""
+    for old, new in (("LayerNorm.gamma", "LayerNorm.weight"), ("LayerNorm.beta", "LayerNorm.bias")):
+        if name.endswith(old):
+            name = name.removesuffix(old) + new
+    return f"bert.{name}" if name.startswith(("embeddings.", "encoder.", "pooler.")) else name
+
+
 def wanted_shapes(config: Mapping[str, object], labels: Labels, *, crf: bool) -> Shapes:
     """All parameters of a JointBERT; the configuration has been checked."""
     hidden, slots = _size(config, "hidden_size"), len(labels.slots)
