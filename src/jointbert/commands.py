@@ -82,11 +82,16 @@ def predict(given: argparse.Namespace) -> int:
     if given.top_k < 1:
         raise UsageError(f"--top_k {given.top_k}: it must be above 0")
     _check_threads(given)
+    for name, stream in (("input", sys.stdin), ("output", sys.stdout)):
+        if stream is None:
+            raise UsageError(f"standard {name} is closed; connect it")
     parser = Parser.from_pretrained(
         given.model, given.framework, precision=given.precision, threads=given.threads
     )
     out = open(sys.stdout.fileno(), "w", encoding="utf-8", newline="\n", closefd=False)  # noqa: SIM115
-    answer(parser, sys.stdin.buffer, out, top_k=given.top_k, form=given.input)
+    # Not sys.stdin: a thread waits in it, and Python aborts at its end where that one is in use.
+    source = open(sys.stdin.fileno(), "rb", closefd=False)  # noqa: SIM115
+    answer(parser, source, out, top_k=given.top_k, form=given.input)
     return 0
 
 

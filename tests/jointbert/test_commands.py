@@ -3,6 +3,7 @@
 import errno
 import json
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -243,6 +244,68 @@ def test_a_reader_that_leaves_is_no_error(process: subprocess.Popen[bytes]):
     process.stdin.close()
     process.stdin = None
     assert process.wait(60) == 0
+
+
+# `jointbert predict` with a parser that needs no framework: what is tested is how it ends.
+QUICK = """
+import sys
+from jointbert import cli, parser
+class Quick:
+    def parse(self, texts, top_k):
+        return [parser.Parse(text, None, 0.0, (), (), 0, False) for text in texts]
+parser.Parser.from_pretrained = lambda *_, **__: Quick()
+sys.exit(cli.main(["predict", "model"]))
+"""
+
+
+@pytest.fixture
+def quick() -> Iterator[subprocess.Popen[bytes]]:
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    with subprocess.Popen([sys.executable, "-c", QUICK], **pipes) as running:
+        assert running.stdin is not None
+        assert running.stdout is not None
+        running.stdin.write(b"stop\n")
+        running.stdin.flush()
+        assert json.loads(running.stdout.readline())["text"] == "stop"
+        yield running
+        running.kill()
+
+
+def leave(process: subprocess.Popen[bytes]) -> None:
+    process.stdout.close()  # type: ignore[union-attr]
+    wrong(process, b"stop\n")
+
+
+def wrong(process: subprocess.Popen[bytes], line: bytes = b"{stop\n") -> None:
+    process.stdin.write(line)  # type: ignore[union-attr]
+    process.stdin.flush()  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("end", "code", "said"),
+    [
+        (lambda p: p.send_signal(signal.SIGINT), 130, b"\njointbert: interrupted\n"),
+        (leave, 0, b""),
+        (wrong, 2, b"jointbert: input:2: not JSON"),
+    ],
+    ids=["interrupted", "reader leaves", "wrong line"],
+)
+def test_the_command_ends_while_its_input_is_open(
+    quick: subprocess.Popen[bytes], end: Callable[[Any], None], code: int, said: bytes
+):
+    end(quick)
+    assert quick.wait(60) == code
+    assert quick.stderr is not None
+    error = quick.stderr.read()
+    assert error.startswith(said)
+    assert error.strip().count(b"\n") == 0
+
+
+def test_a_closed_input_is_one_line():
+    command = f"exec {sys.executable} -m jointbert.cli predict model <&-"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "jointbert: standard input is closed; connect it\n"
 
 
 def test_the_embedded_task_has_no_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
