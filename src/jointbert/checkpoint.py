@@ -8,6 +8,7 @@ numbers need no state: both sides seed their generator anew for every batch, fro
 import fcntl
 import json
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
@@ -143,6 +144,18 @@ def written_whole(target: Path) -> Iterator[Path]:
 
 
 @contextmanager
+def leaving_nothing(directory: Path) -> Iterator[None]:
+    """Remove a directory again that the block has made, where it fails before a model is kept."""
+    made = not directory.exists()
+    try:
+        yield
+    except BaseException:
+        if made and not any(directory.rglob("*.safetensors")):
+            shutil.rmtree(directory, ignore_errors=True)
+        raise
+
+
+@contextmanager
 def only_one(directory: Path) -> Iterator[None]:
     """Hold a directory for this process; UsageError where another one trains into it."""
     path = directory / ".lock"
@@ -156,8 +169,10 @@ def only_one(directory: Path) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise UsageError(f"{directory}: another process trains into it; wait for it") from None
-        yield
-        path.unlink(missing_ok=True)
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
 
 
 def _remove(path: Path) -> None:

@@ -18,6 +18,19 @@ from modelparity import ParityError, UsageError
 
 PLACES = ("data", "checkpoint", "out", "framework")  # of a training, besides its options
 FRAMEWORKS = ("torch", "paddle")
+DATA = "a directory in the seq.in/seq.out/label layout or of JSON Lines, or: embedded"
+
+
+class _Help(argparse.HelpFormatter):
+    """One spelling an option; a choice lists what it may be, others name their kind."""
+
+    def _format_action_invocation(self, action: argparse.Action) -> str:
+        if isinstance(action, argparse.BooleanOptionalAction):
+            return f"--[no-]{action.dest}"
+        if not action.option_strings or action.nargs == 0:
+            return super()._format_action_invocation(action)
+        shown = self._format_args(action, str(action.metavar or action.dest).upper())
+        return f"{action.option_strings[0]} {shown}"
 
 
 class _Parser(argparse.ArgumentParser):
@@ -76,7 +89,7 @@ def _command(
     of: Any, name: str, meaning: str, run: Callable[[argparse.Namespace], int]
 ) -> argparse.ArgumentParser:
     command: argparse.ArgumentParser = of.add_parser(
-        name, help=meaning, description=meaning, allow_abbrev=False
+        name, help=meaning, description=meaning, allow_abbrev=False, formatter_class=_Help
     )
     command.set_defaults(run=run)
     return command
@@ -89,15 +102,27 @@ def _spellings(name: str) -> list[str]:
 
 def _add_train(command: argparse.ArgumentParser) -> None:
     unset = argparse.SUPPRESS
+    command.usage = (
+        "%(prog)s --data DIR --checkpoint DIR --out DIR\n"
+        "                       [--framework torch|paddle] [--config FILE] [option ...]"
+    )
+    command.epilog = (
+        "Dashes may stand for underscores, and other spellings in wide use are understood: "
+        + ", ".join(f"--{alias} for --{name}" for alias, name in ALIASES.items())
+    )
     places = {
-        "data": "a directory in the seq.in/seq.out/label layout or of JSON Lines, or: embedded",
+        "data": DATA,
         "checkpoint": "BERT's directory in Hugging Face layout, a hub name, or: embedded",
         "out": "where the model goes",
     }
     for name, meaning in places.items():
-        command.add_argument(*_spellings(name), dest=name, default=unset, help=meaning)
+        command.add_argument(
+            *_spellings(name), dest=name, default=unset, metavar="DIR", help=meaning
+        )
     _add_framework(command, unset)
-    command.add_argument("--config", type=Path, help="a TOML or JSON file of options")
+    command.add_argument(
+        "--config", type=Path, metavar="FILE", help="a TOML or JSON file of options"
+    )
     command.add_argument("--resume", action="store_true", help="go on where --out was left")
     command.add_argument("--tensorboard", type=Path, metavar="DIR", help="write scalars there")
     command.add_argument("--quiet", action="store_true", help="no progress")
@@ -115,44 +140,86 @@ def _add_train(command: argparse.ArgumentParser) -> None:
             )
         else:
             command.add_argument(
-                *names, dest=one.name, type=kind, choices=known, default=unset, help=meaning
+                *names,
+                dest=one.name,
+                type=kind,
+                choices=known,
+                metavar=None if known else "N" if isinstance(one.default, int) else "X",
+                default=unset,
+                help=meaning,
             )
 
 
 def _add_framework(command: argparse.ArgumentParser, default: str = "torch") -> None:
-    command.add_argument("--framework", choices=FRAMEWORKS, default=default, help="(torch)")
+    command.add_argument(
+        "--framework", choices=FRAMEWORKS, default=default, help="which one computes (torch)"
+    )
 
 
 def _add_evaluate(command: argparse.ArgumentParser) -> None:
     command.add_argument("model", metavar="MODEL", help="a saved model's directory or hub name")
-    command.add_argument("--data", required=True, type=Path, help="the task's directory")
+    command.add_argument("--data", required=True, type=Path, metavar="DIR", help=DATA)
     command.add_argument("--split", default="test", help="train, dev or test (test)")
     command.add_argument("--json", type=Path, metavar="FILE", help="write the report as JSON")
     command.add_argument("--html", type=Path, metavar="FILE", help="write it as one HTML page")
-    command.add_argument("--worst", type=int, default=20, help="sentences listed (20)")
-    command.add_argument("--eval_batch_size", "--eval-batch-size", type=int, default=64)
+    command.add_argument(
+        "--worst", type=int, default=20, metavar="N", help="wrong sentences that are listed (20)"
+    )
+    command.add_argument(
+        "--eval_batch_size",
+        "--eval-batch-size",
+        type=int,
+        default=64,
+        metavar="N",
+        help="sentences a batch (64)",
+    )
     _add_running(command)
 
 
 def _add_predict(command: argparse.ArgumentParser) -> None:
     command.add_argument("model", metavar="MODEL", help="a saved model's directory or hub name")
-    command.add_argument("--input", default="auto", choices=("auto", "text", "json"))
-    command.add_argument("--top_k", "--top-k", type=int, default=3, help="intents named (3)")
+    command.add_argument(
+        "--input",
+        default="auto",
+        choices=("auto", "text", "json"),
+        help="what a line is; auto: json where it begins with a brace (auto)",
+    )
+    command.add_argument(
+        "--top_k", "--top-k", type=int, default=3, metavar="N", help="intents named (3)"
+    )
     _add_running(command)
 
 
 def _add_running(command: argparse.ArgumentParser) -> None:
     _add_framework(command)
-    command.add_argument("--precision", default="float32", choices=("float32", "bfloat16"))
-    command.add_argument("--threads", type=int, default=0, help="0: all cores")
+    command.add_argument(
+        "--precision",
+        default="float32",
+        choices=("float32", "bfloat16"),
+        help="of the encoder's arithmetic (float32)",
+    )
+    command.add_argument(
+        "--threads", type=int, default=0, metavar="N", help="processor threads; 0: all cores (0)"
+    )
 
 
 def _add_import(command: argparse.ArgumentParser) -> None:
     command.add_argument("source", type=Path, metavar="DIR", help="the other's model directory")
     command.add_argument("out", type=Path, metavar="OUT", help="where the saved model goes")
-    command.add_argument("--labels", type=Path, help="directory of its label files (DIR)")
-    command.add_argument("--tokenizer", default="", help="directory or hub name with vocab.txt")
-    command.add_argument("--max_seq_len", "--max-seq-len", type=int, default=50)
+    command.add_argument(
+        "--labels", type=Path, metavar="DIR", help="directory of its label files (the first DIR)"
+    )
+    command.add_argument(
+        "--tokenizer", default="", metavar="NAME", help="directory or hub name with vocab.txt"
+    )
+    command.add_argument(
+        "--max_seq_len",
+        "--max-seq-len",
+        type=int,
+        default=50,
+        metavar="N",
+        help="pieces a sentence had in its training, [CLS] and [SEP] included (50)",
+    )
 
 
 def _train(given: argparse.Namespace) -> int:
@@ -167,8 +234,10 @@ def _train(given: argparse.Namespace) -> int:
 
 
 def _place(values: Mapping[str, Any], name: str) -> str:
-    value = values.get(name)
-    if not isinstance(value, str) or not value:
+    value = values.get(name, "")
+    if not isinstance(value, str):
+        raise UsageError(f"{name}: {value!r} is not a word")
+    if not value:
         raise UsageError(f"--{name} is missing; name it there or in the configuration file")
     if name == "framework" and value not in FRAMEWORKS:
         raise UsageError(f"framework: {value!r}; one of {', '.join(FRAMEWORKS)}")

@@ -82,11 +82,16 @@ def predict(given: argparse.Namespace) -> int:
     if given.top_k < 1:
         raise UsageError(f"--top_k {given.top_k}: it must be above 0")
     _check_threads(given)
+    for name, stream in (("input", sys.stdin), ("output", sys.stdout)):
+        if stream is None:
+            raise UsageError(f"standard {name} is closed; connect it")
     parser = Parser.from_pretrained(
         given.model, given.framework, precision=given.precision, threads=given.threads
     )
     out = open(sys.stdout.fileno(), "w", encoding="utf-8", newline="\n", closefd=False)  # noqa: SIM115
-    answer(parser, sys.stdin.buffer, out, top_k=given.top_k, form=given.input)
+    # Not sys.stdin: a thread waits in it, and Python aborts at its end where that one is in use.
+    source = open(sys.stdin.fileno(), "rb", closefd=False)  # noqa: SIM115
+    answer(parser, source, out, top_k=given.top_k, form=given.input)
     return 0
 
 
@@ -110,15 +115,11 @@ def get(given: argparse.Namespace) -> int:
 
 def convert(given: argparse.Namespace) -> int:
     """JSON Lines to the other layout."""
-    from jointbert.inputs import SPLITS, check_split
     from jointbert.jsonl import as_task
 
     if given.target.exists() and any(given.target.iterdir()):
         raise UsageError(f"{given.target}: not empty; name a new directory")
     as_task(given.source, given.target)
-    for split in SPLITS:
-        if (given.target / split).is_dir():
-            check_split(given.target / split)
     print(f"{given.target}: written")
     return 0
 

@@ -67,7 +67,8 @@ def rendered(findings: Sequence[Finding], *, as_json: bool) -> str:
     for one in findings:
         where = f"{one.path}:{one.line}" if one.line else one.path
         lines.append(f"{where}: {'error' if one.serious else 'note'}: {one.kind}: {one.message}")
-    lines.append(f"{serious} errors, {len(findings) - serious} notes")
+    notes = len(findings) - serious
+    lines.append(f"{serious} error{'s' * (serious != 1)}, {notes} note{'s' * (notes != 1)}")
     return "\n".join(lines)
 
 
@@ -89,6 +90,10 @@ def _rows(data: Path, split: str, findings: list[Finding]) -> Iterator[Row]:
     columns = [_lines(one, findings) for one in ([place] if lines else [place / n for n in FILES])]
     if len(findings) > before:
         return
+    if not columns[0]:
+        findings.append(
+            Finding(str(_file(data, split, "seq.in")), 0, "empty", "no sentences", True)
+        )
     if lines:
         for number, row in enumerate(rows_of(place), 1):
             if isinstance(row, Row):
@@ -97,8 +102,6 @@ def _rows(data: Path, split: str, findings: list[Finding]) -> Iterator[Row]:
                 message = str(row).removeprefix(f"{place}:{number}: ")
                 findings.append(Finding(str(place), number, "wrong line", message, True))
         return
-    if not columns[0]:
-        findings.append(Finding(str(place / "seq.in"), 0, "empty", "no sentences", True))
     for name, column in zip(FILES[1:], columns[1:], strict=True):
         if len(column) != len(columns[0]):
             message = f"{len(column)} lines, but seq.in has {len(columns[0])}"
@@ -109,7 +112,10 @@ def _rows(data: Path, split: str, findings: list[Finding]) -> Iterator[Row]:
 
 
 def _labels(data: Path, rows: dict[str, list[Row]], findings: list[Finding]) -> Labels:
-    """The label sets: of the label files where they are there, else what training has."""
+    """The label sets: of the label files where they are there, else what training has.
+
+    An empty one is unknown: its file or the training split cannot be read, which is a finding.
+    """
     train = rows.get("train", [])
     intents = {row.intent for row in train}
     slots = {label for row in train for label in row.labels}
@@ -167,7 +173,9 @@ def _row_findings(data: Path, split: str, row: Row, labels: Labels) -> Iterator[
     for place, label in enumerate(row.labels, 1):
         if label == PAD:
             yield finding("seq.out", "unknown label", f"word {place}: {PAD} stands for padding")
-        elif label not in labels.slots:
+        elif label in ("B-", "I-"):
+            yield finding("seq.out", "unknown label", f"word {place}: {label!r} has no type")
+        elif labels.slots and label not in labels.slots:
             message = f"word {place}: {label!r} is not in {known}"
             yield finding("seq.out", "unknown label", message, training)
         elif label != "O" and label[:2] not in ("B-", "I-"):
@@ -176,7 +184,7 @@ def _row_findings(data: Path, split: str, row: Row, labels: Labels) -> Iterator[
         if label[:2] == "I-" and before[2:] != label[2:]:
             yield finding("seq.out", "I- without B-", f"word {place}: {label!r} behind {before!r}")
         before = label
-    if row.intent and row.intent not in labels.intents:
+    if row.intent and labels.intents and row.intent not in labels.intents:
         yield finding("label", "unknown label", f"{row.intent!r} is not in {known}", training)
 
 

@@ -7,17 +7,20 @@ it began from; both may lie elsewhere.
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+import safetensors
 from safetensors import SafetensorError
-from safetensors.numpy import load_file
 
 from jointbert import saved
-from jointbert.inputs import WEIGHTS, check_checkpoint, check_length, read_json
+from jointbert.bert_files import check_config, check_vocabulary, read_json
+from jointbert.inputs import WEIGHTS, check_length
 from jointbert.labels import INTENT_FILE, SECTION, SLOT_FILE, Labels, read_labels
+from jointbert.parameters import check_shapes, own_name, wanted_shapes
 from jointbert.parser import require
 from modelparity import InputError, UsageError
 
@@ -25,6 +28,11 @@ BIN = "pytorch_model.bin"
 # Its defaults; what a model was trained with is in the pickled arguments. Only training reads
 # the dropout and the coefficient.
 ASSUMED = {"dropout": 0.1, "ignore_index": 0, "slot_loss_coef": 1.0}
+
+FLOATS = {"F16": "<f2", "F32": "<f4", "F64": "<f8"}  # safetensors' names
+
+# NumPy's own reader has no bfloat16.
+_deserialize: Callable[[bytes], list[tuple[str, dict[str, Any]]]] = safetensors.deserialize
 
 Arrays = dict[str, np.ndarray[Any, Any]]
 
@@ -52,15 +60,19 @@ def import_peer(source: Path, out: Path, labels: Path, tokenizer: str, max_seq_l
         raise InputError(
             f"{vocabulary}: no vocab.txt; name the model that it was trained from by --tokenizer"
         )
+    config = _config(source / saved.CONFIG)
+    check_vocabulary(vocabulary / "vocab.txt", config)
+    check_length(source, config, max_seq_len)
+    crf = "crf.transitions" in arrays
+    shapes = {name: array.shape for name, array in arrays.items()}
+    check_shapes(source, shapes, wanted_shapes(config, sets, crf=crf))
     with TemporaryDirectory() as scratch:
         together = Path(scratch)
         for name in saved.TOKENIZER:
             if (vocabulary / name).exists():
                 shutil.copyfile(vocabulary / name, together / name)
-        _write_config(source / saved.CONFIG, together / saved.CONFIG)
-        config = check_checkpoint(together, weights=False)
-        check_length(source, config, max_seq_len)
-        kept = {"crf": "crf.transitions" in arrays, "max_seq_len": max_seq_len, **ASSUMED}
+        (together / saved.CONFIG).write_text(json.dumps(config), encoding="utf-8")
+        kept = {"crf": crf, "max_seq_len": max_seq_len, **ASSUMED}
         saved.write(out, arrays, {**kept, "checkpoint": str(together)}, sets)
 
 
@@ -76,10 +88,7 @@ def _labels(directory: Path) -> Labels:
 def _weights(source: Path) -> Arrays:
     path = source / WEIGHTS
     if path.exists():
-        try:
-            found: Arrays = load_file(path)
-        except (SafetensorError, OSError) as error:
-            raise InputError(f"{path}: not a safetensors file ({error})") from None
+        found = _safetensors(path)
     elif (source / BIN).exists():
         try:
             require("torch")
@@ -90,17 +99,37 @@ def _weights(source: Path) -> Arrays:
             ) from None
         from jointbert.in_torch.pickled import read
 
-        path, found = source / BIN, read(source / BIN)
+        found = read(source / BIN)
     else:
         raise InputError(f"{source}: neither {WEIGHTS} nor {BIN}; no parameters to import")
-    return {_renamed(n): a for n, a in found.items() if not n.endswith("position_ids")}
+    arrays = {own_name(n): a for n, a in found.items() if not _unused(n)}
+    for name, array in arrays.items():
+        if array.dtype.kind != "f":
+            raise InputError(f"{source}: {name} holds {array.dtype}; parameters are floats")
+    return arrays
 
 
-def _renamed(name: str) -> str:
-    for old, new in (("LayerNorm.gamma", "LayerNorm.weight"), ("LayerNorm.beta", "LayerNorm.bias")):
-        if name.endswith(old):
-            return name.removesuffix(old) + new
-    return name
+def _unused(name: str) -> bool:
+    return name.endswith("position_ids")
+
+
+def _safetensors(path: Path) -> Arrays:
+    """The arrays of a file; bfloat16, which NumPy lacks, as float32."""
+    found = {}
+    try:
+        for name, entry in _deserialize(path.read_bytes()):
+            if entry["dtype"] == "BF16":  # the upper half of a float32
+                array = (np.frombuffer(entry["data"], "<u2").astype("<u4") << 16).view("<f4")
+            elif entry["dtype"] in FLOATS:
+                array = np.frombuffer(entry["data"], FLOATS[entry["dtype"]])
+            elif _unused(name):
+                continue
+            else:
+                raise InputError(f"{path}: {name} holds {entry['dtype']}; parameters are floats")
+            found[name] = array.reshape(entry["shape"])
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"{path}: not a safetensors file ({error}); fetch it again") from None
+    return found
 
 
 def _check_shape(arrays: Arrays, kind: str, count: int, path: Path) -> None:
@@ -114,9 +143,10 @@ def _check_shape(arrays: Arrays, kind: str, count: int, path: Path) -> None:
         )
 
 
-def _write_config(source: Path, target: Path) -> None:
-    config = read_json(source)
+def _config(path: Path) -> dict[str, object]:
+    config = read_json(path)
     # Written by releases that knew neither key; BERT is all that this implementation takes over.
     config.setdefault("model_type", "bert")
     config.pop(SECTION, None)
-    target.write_text(json.dumps(config), encoding="utf-8")
+    check_config(path, config)
+    return config

@@ -4,27 +4,17 @@ Every function raises InputError with one line that says what, where and what to
 imports a framework.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from safetensors import SafetensorError, safe_open
-
+from jointbert.bert_files import check_config, check_vocabulary, read_json
 from jointbert.labels import PAD, Labels, read_labels, read_lines
+from jointbert.parameters import check_encoder, shapes_in
 from modelparity import InputError
 
 SPLITS = ("train", "dev", "test")
 FILES = ("seq.in", "seq.out", "label")
 WEIGHTS = "model.safetensors"
-SIZES = (
-    "vocab_size",
-    "hidden_size",
-    "num_hidden_layers",
-    "num_attention_heads",
-    "intermediate_size",
-    "max_position_embeddings",
-)
-SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
 
 
 def check_data(data: str | Path, splits: Sequence[str] = SPLITS) -> Labels:
@@ -50,13 +40,11 @@ def check_checkpoint(checkpoint: str | Path, *, weights: bool) -> dict[str, obje
     if not directory.is_dir():
         raise InputError(f"checkpoint {directory}: no such directory; name one in HF layout")
     config = read_json(directory / "config.json")
-    _check_config(directory / "config.json", config)
-    _check_vocabulary(directory / "vocab.txt", config)
-    tokenizer = directory / "tokenizer_config.json"
-    if tokenizer.exists():
-        read_json(tokenizer)
+    check_config(directory / "config.json", config)
+    check_vocabulary(directory / "vocab.txt", config)
     if weights:
-        parameter_names(directory / WEIGHTS)
+        path = directory / WEIGHTS
+        check_encoder(path, shapes_in(path), config)
     return config
 
 
@@ -94,35 +82,12 @@ def check_split(directory: Path) -> None:
             raise InputError(
                 f"{directory / 'seq.out'}:{number}: {PAD} stands for padding; no word may have it"
             )
+        if not {"B-", "I-"}.isdisjoint(tags.split()):
+            raise InputError(
+                f"{directory / 'seq.out'}:{number}: B- or I- without a type; write B-type, I-type"
+            )
         if not intent.strip():
             raise InputError(f"{directory / 'label'}:{number}: no intent; write one a line")
-
-
-def read_json(path: Path) -> dict[str, object]:
-    """The object in a JSON file of a checkpoint."""
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; a checkpoint needs it") from None
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read as JSON ({error}); restore the file") from None
-    if not isinstance(value, dict):
-        raise InputError(f"{path}: not a JSON object; restore the file")
-    return value
-
-
-def parameter_names(path: Path) -> frozenset[str]:
-    """The names in a safetensors file, of which only the header is read; at least one."""
-    if not path.exists():
-        raise InputError(f"{path}: no such file; save the checkpoint as one safetensors file")
-    try:
-        with safe_open(path, framework="numpy") as file:
-            names = frozenset(file.keys())
-    except (SafetensorError, OSError) as error:
-        raise InputError(f"{path}: not a safetensors file ({error}); fetch it again") from None
-    if not names:
-        raise InputError(f"{path}: holds no parameters; save the checkpoint again")
-    return names
 
 
 def _check_known(path: Path, known: tuple[str, ...], file: str) -> None:
@@ -132,43 +97,3 @@ def _check_known(path: Path, known: tuple[str, ...], file: str) -> None:
         for label in [line.strip()] if intents else line.split():
             if label not in labels:
                 raise InputError(f"{path}:{number}: label {label!r} is not in {file}; add it there")
-
-
-def _check_config(path: Path, config: Mapping[str, object]) -> None:
-    expected: tuple[tuple[str, object], ...] = (
-        ("model_type", "bert"),
-        ("position_embedding_type", "absolute"),
-        ("is_decoder", False),
-        ("add_cross_attention", False),
-    )
-    for key, value in expected:
-        found = config.get(key, value)
-        if found != value:
-            raise InputError(f"{path}: {key} is {found!r}; only a BERT encoder ({value!r}) will do")
-    for key in SIZES:
-        found = config.get(key)
-        if type(found) is not int or found < 1:
-            raise InputError(f"{path}: {key} is {found!r}; it must be a whole number above 0")
-    hidden, heads = config["hidden_size"], config["num_attention_heads"]
-    if isinstance(hidden, int) and isinstance(heads, int) and hidden % heads:
-        raise InputError(f"{path}: hidden_size {hidden} is not a multiple of {heads} heads")
-
-
-def _check_vocabulary(path: Path, config: Mapping[str, object]) -> None:
-    if not path.exists():
-        raise InputError(
-            f"{path}: no such file; a checkpoint needs its vocabulary, one piece a line"
-        )
-    pieces = [line.rstrip("\r") for line in read_lines(path)]
-    for piece in SPECIAL:
-        if piece not in pieces:
-            raise InputError(f"{path}: {piece} is missing; this is not a BERT vocabulary")
-    size = config["vocab_size"]
-    if isinstance(size, int) and len(pieces) > size:
-        raise InputError(f"{path}: {len(pieces)} pieces, but config.json says vocab_size {size}")
-    padding = config.get("pad_token_id", 0)
-    if padding != pieces.index("[PAD]"):
-        raise InputError(
-            f"{path}:{pieces.index('[PAD]') + 1}: [PAD] stands here, but config.json says"
-            f" pad_token_id {padding}; one of the two is wrong"
-        )

@@ -6,7 +6,7 @@ characters of `text`. A slot's `text` may be given too, and is then checked. Oth
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,39 +40,44 @@ def rows_of(path: Path) -> Iterator[Row | InputError]:
 def as_task(source: Path, target: Path) -> Path:
     """Write the task in the seq.in/seq.out/label layout below `target` and return it.
 
-    Raises InputError at the first line that is wrong.
+    Raises InputError at the first line that is wrong, before anything is written.
     """
     splits = [split for split in SPLITS if (source / f"{split}.jsonl").exists()]
     if not splits:
         raise InputError(f"{source}: no train.jsonl, dev.jsonl or test.jsonl")
+    files: dict[str, Iterable[str]] = {}
     for split in splits:
-        rows = []
-        for row in rows_of(source / f"{split}.jsonl"):
-            if isinstance(row, InputError):
-                raise row
-            rows.append(row)
+        rows = _all_rows(source / f"{split}.jsonl")
         columns = (
             (" ".join(row.words) for row in rows),
             (" ".join(row.labels) for row in rows),
             (row.intent for row in rows),
         )
-        for name, lines in zip(FILES, columns, strict=True):
-            _write(target / split / name, "".join(f"{line}\n" for line in lines))
+        files |= {f"{split}/{name}": lines for name, lines in zip(FILES, columns, strict=True)}
     for name in (INTENT_FILE, SLOT_FILE):
         if (source / name).exists():
-            _write(target / name, "".join(f"{line}\n" for line in read_lines(source / name)))
+            files[name] = read_lines(source / name)
+    for name, lines in files.items():
+        with written_whole(target / name) as unfinished:
+            unfinished.write_bytes("".join(f"{line}\n" for line in lines).encode("utf-8"))
     return target
 
 
-def _write(path: Path, text: str) -> None:
-    with written_whole(path) as unfinished:
-        unfinished.write_bytes(text.encode("utf-8"))
+def _all_rows(path: Path) -> list[Row]:
+    rows = []
+    for row in rows_of(path):
+        if isinstance(row, InputError):
+            raise row
+        rows.append(row)
+    if not rows:
+        raise InputError(f"{path}: no sentences; a split needs at least one")
+    return rows
 
 
 def _row(number: int, line: str) -> Row:
     try:
         value = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"not JSON ({error}); write one object a line") from None
     if not isinstance(value, dict):
         raise InputError("not an object; write text, intent and slots")

@@ -58,6 +58,8 @@ def read_lines(path: Path) -> list[str]:
         raise InputError(
             f"{path}:{line}: byte {error.start} is not UTF-8; convert the file to UTF-8"
         ) from None
+    if text.startswith("\ufeff"):
+        raise InputError(f"{path}:1: begins with a byte order mark; save it as UTF-8 without one")
     # Not splitlines(): it would also cut at characters that occur inside sentences.
     lines = text.split("\n")
     return lines[:-1] if lines[-1] == "" else lines
@@ -68,9 +70,18 @@ def _saved(path: Path) -> Labels | None:
         return None
     try:
         section = json.loads(path.read_text(encoding="utf-8")).get(SECTION)
-        return section and Labels(tuple(section["intents"]), tuple(section["slots"]))
-    except (OSError, ValueError, AttributeError, KeyError, TypeError) as error:
+        if not section:
+            return None
+        labels = Labels(tuple(section["intents"]), tuple(section["slots"]))
+    except KeyError as error:
+        raise InputError(f"{path}: section {SECTION!r} lacks {error}; save it again") from None
+    except (OSError, ValueError, RecursionError, AttributeError, TypeError) as error:
         raise InputError(f"{path}: its labels cannot be read ({error}); save it again") from None
+    for found, needed in ((labels.intents, {UNKNOWN}), (labels.slots, {PAD, UNKNOWN})):
+        sound = all(isinstance(label, str) for label in found) and needed <= set(found)
+        if not sound or len(set(found)) < len(found) or (PAD in needed and found[0] != PAD):
+            raise InputError(f"{path}: its labels are not those that were saved; save it again")
+    return labels
 
 
 def _read(path: Path, first: tuple[str, ...], needed: tuple[str, ...]) -> tuple[str, ...]:

@@ -88,11 +88,11 @@ def read_config(path: Path, names: tuple[str, ...]) -> dict[str, Any]:
     Raises InputError for a file that cannot be read and UsageError for an option.
     """
     try:
-        text = path.read_bytes().decode("utf-8")
+        text = path.read_bytes().decode("utf-8-sig")
         found = json.loads(text) if path.suffix == ".json" else _toml(text)
     except FileNotFoundError:
         raise InputError(f"--config {path}: no such file") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"--config {path}: cannot be read ({error}); mend the file") from None
     if not isinstance(found, dict):
         raise InputError(f"--config {path}: not an object; write one option a name")

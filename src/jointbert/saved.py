@@ -8,7 +8,7 @@ lays them out. The tokenizer's files are copied from the checkpoint. Nothing is 
 import json
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,11 @@ from safetensors.numpy import save_file
 
 from jointbert.checkpoint import written_whole
 from jointbert.hub import fetch
-from jointbert.inputs import WEIGHTS, check_checkpoint, parameter_names
-from jointbert.labels import SECTION, Labels
-from modelparity import InputError
+from jointbert.inputs import WEIGHTS, check_checkpoint, check_length
+from jointbert.labels import SECTION, Labels, read_labels
+from jointbert.options import Options, check_values, typed
+from jointbert.parameters import check_shapes, shapes_in, wanted_shapes
+from modelparity import InputError, UsageError
 
 FORMAT = 1
 CONFIG = "config.json"
@@ -30,7 +32,6 @@ TOKENIZER = (
     "special_tokens_map.json",
     "added_tokens.json",
 )
-HEADS = ("intent_classifier.linear.weight", "slot_classifier.linear.weight")
 KEPT = ("crf", "max_seq_len", "dropout", "ignore_index", "slot_loss_coef")
 
 
@@ -79,23 +80,26 @@ def read(name: str | Path) -> Saved:
             f"{path}: format {section.get('format')!r}, this release reads {FORMAT}; it was"
             f" written by release {section.get('release', 'unknown')}"
         )
-    try:
-        labels = Labels(tuple(section["intents"]), tuple(section["slots"]))
-        saved = Saved(directory, labels, **{name: section[name] for name in KEPT})
-    except (KeyError, TypeError) as error:
-        raise InputError(
-            f"{path}: section {SECTION!r} lacks {error}; save the model again"
-        ) from None
-    _check_heads(directory / WEIGHTS, saved)
+    labels, values = read_labels(directory), _values(path, section)
+    saved = Saved(directory, labels, **values)
+    check_length(path, config, saved.max_seq_len)
+    weights = directory / WEIGHTS
+    check_shapes(weights, shapes_in(weights), wanted_shapes(config, labels, crf=saved.crf))
     return saved
 
 
-def _check_heads(path: Path, saved: Saved) -> None:
-    names = parameter_names(path)
-    wanted = [*HEADS, "crf.transitions"] if saved.crf else HEADS
-    for name in wanted:
-        if name not in names:
-            raise InputError(f"{path}: {name} is missing; the model was not saved whole")
+def _values(path: Path, section: Mapping[str, Any]) -> dict[str, Any]:
+    defaults = asdict(Options())
+    try:
+        values = {name: typed(name, section[name], defaults[name]) for name in KEPT}
+        check_values({**defaults, **values}, {})
+    except KeyError as error:
+        raise InputError(
+            f"{path}: section {SECTION!r} lacks {error}; save the model again"
+        ) from None
+    except UsageError as error:
+        raise InputError(f"{path}: section {SECTION!r}: {error}; save the model again") from None
+    return values
 
 
 def settings_of(saved: Saved, **changes: Any) -> dict[str, Any]:

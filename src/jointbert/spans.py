@@ -5,6 +5,7 @@ joined anew on the way.
 """
 
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import NamedTuple
@@ -83,16 +84,23 @@ def place_of(span: Span, words: Sequence[Word]) -> tuple[int, int]:
 def split_at(text: str, places: Iterable[tuple[int, int]]) -> list[Word]:
     """Words of a string, cut further where a span [start, end) begins or ends inside one.
 
-    A cut is made beside punctuation only, where BERT's pieces end too; InputError elsewhere.
+    Not between two letters or digits, nor before what belongs to the character before it (an
+    accent, the next part of a joined emoji): InputError.
     """
     cuts = sorted({edge for place in places for edge in place})
     words: list[Word] = []
     for word in words_of(text):
         edges = [word.start, *(c for c in cuts if word.start < c < word.end), word.end]
         for edge in edges[1:-1]:
-            if text[edge - 1].isalnum() and text[edge].isalnum():
+            if _together(text[edge - 1], text[edge]):
                 raise InputError(
                     f"a span begins or ends inside the word {word.text!r} (character {edge})"
                 )
         words += [Word(text[a:b], a, b) for a, b in pairwise(edges)]
     return words
+
+
+def _together(before: str, after: str) -> bool:
+    """Whether two characters belong to one word."""
+    kinds = [unicodedata.category(character) for character in (before, after)]
+    return (before.isalnum() and after.isalnum()) or "Cf" in kinds or kinds[1].startswith("M")

@@ -1,11 +1,12 @@
 """Lines in, answers out: at once while input is slow, in batches while it is fast."""
 
+import codecs
 import json
 import queue
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, BinaryIO, TextIO
+from typing import Any, BinaryIO, NoReturn, TextIO
 
 from jointbert.parser import Parser
 from modelparity import InputError
@@ -74,8 +75,9 @@ def _batches(source: BinaryIO, form: str) -> Iterator[tuple[list[Line], InputErr
 
 def _read(source: BinaryIO, lines: "queue.Queue[bytes | OSError | None]") -> None:
     try:
-        for raw in source:
-            lines.put(raw)
+        for number, raw in enumerate(source):
+            # A byte order mark at the beginning belongs to no text.
+            lines.put(raw if number else raw.removeprefix(codecs.BOM_UTF8))
     except OSError as error:
         lines.put(error)
     lines.put(None)
@@ -89,15 +91,19 @@ def _line(raw: bytes, form: str) -> Line:
     if form == "text" or (form == "auto" and not text.lstrip().startswith("{")):
         return Line(text, {})
     try:
-        value = json.loads(text)
-    except ValueError as error:
+        value = json.loads(text, parse_constant=_no_number)
+    except (ValueError, RecursionError) as error:
         raise InputError(f"not JSON ({error}); or add --input text") from None
     if isinstance(value, str):
         value = {"text": value}
     if not isinstance(value, dict) or not isinstance(value.get("text"), str):
         raise InputError("no string under the key 'text'; or add --input text")
     try:
-        value["text"].encode("utf-8")
+        json.dumps(value, ensure_ascii=False).encode("utf-8")  # as it will come back
     except UnicodeEncodeError:
-        raise InputError("text holds half of a surrogate pair; write the whole one") from None
+        raise InputError("a string holds half of a surrogate pair; write the whole one") from None
     return Line(value["text"], value)
+
+
+def _no_number(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no number")

@@ -3,6 +3,7 @@
 import hashlib
 import importlib
 import json
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from jointbert import saved
-from jointbert.checkpoint import Store, only_one, written_whole
+from jointbert.checkpoint import Store, leaving_nothing, only_one, written_whole
 from jointbert.embedded import is_embedded, write_model
 from jointbert.inputs import FILES, WEIGHTS, check_checkpoint, check_data, check_length
 from jointbert.labels import INTENT_FILE, SLOT_FILE, Labels, read_labels, read_lines
@@ -53,16 +54,19 @@ def train(job: Job, *, resume: bool, on_update: Update, on_epoch: Epoch) -> Fini
     """Train, save the best epoch's model into `job.out` and return the scores.
 
     With `resume` goes on from the checkpoint that is there; without one it begins. Raises
-    UsageError and InputError before anything is written that exists.
+    UsageError and InputError for what cannot be used; then nothing new is left behind. An update
+    whose loss is no number ends it with an InputError: every parameter is lost from there on.
     """
     require(job.framework)
-    done = _finished(job, resume)
-    if done is not None:
-        return done
-    _check_empty(job.out, resume)
-    with only_one(job.out):
+    _check_place(job.out, resume)
+    with leaving_nothing(job.out), only_one(job.out):
+        (job.out / STATE).mkdir(exist_ok=True)  # the sign that a training has begun here
         settings = prepare(job)
-        store = Store(job.out / STATE, _identity(job, settings), job.options.save_steps)
+        identity = _identity(job, settings)
+        done = _finished(job.out / RECORD, identity) if resume else None
+        if done is not None:
+            return done
+        store = Store(job.out / STATE, identity, job.options.save_steps)
         side = importlib.import_module(f"jointbert.in_{job.framework}.train")
         predict = importlib.import_module(f"jointbert.in_{job.framework}.predict")
         network = importlib.import_module(f"jointbert.in_{job.framework}.model")
@@ -70,7 +74,7 @@ def train(job: Job, *, resume: bool, on_update: Update, on_epoch: Epoch) -> Fini
         predict.start(settings)
         keep_freed()
         listener = side.Listener(
-            on_update,
+            _counting(on_update),
             on_epoch,
             lambda m: saved.write(job.out, network.to_arrays(m), settings, labels),
         )
@@ -80,6 +84,17 @@ def train(job: Job, *, resume: bool, on_update: Update, on_epoch: Epoch) -> Fini
         result = Finished(trained.evaluations, trained.best, len(trained.losses))
         _finish(job, result, trained.losses, store)
     return result
+
+
+def _counting(on_update: Update) -> Update:
+    def checked(done: int, total: int, loss: float) -> None:
+        if not math.isfinite(loss):
+            raise InputError(
+                f"update {done}: the loss is {loss}; lower learning_rate, and begin anew"
+            )
+        on_update(done, total, loss)
+
+    return checked
 
 
 def prepare(job: Job) -> dict[str, Any]:
@@ -151,30 +166,29 @@ def _digest(files: Sequence[Path]) -> str:
     return whole.hexdigest()[:16]
 
 
-def _check_empty(out: Path, resume: bool) -> None:
+def _check_place(out: Path, resume: bool) -> None:
     if out.exists() and not out.is_dir():
         raise UsageError(f"--out {out}: a file; name a directory")
     if not resume and any((out / STATE).glob("*.safetensors")):
         raise UsageError(
             f"--out {out}: holds an interrupted training; add --resume, or choose another"
         )
-    if not resume and (out / saved.CONFIG).exists():
+    begun = resume and ((out / STATE).exists() or (out / RECORD).exists())
+    if (out / saved.CONFIG).exists() and not begun:
         raise UsageError(f"--out {out}: holds a model already; choose another")
 
 
-def _finished(job: Job, resume: bool) -> Finished | None:
-    path = job.out / RECORD
-    if not resume or not path.exists():
+def _finished(path: Path, identity: Mapping[str, Any]) -> Finished | None:
+    if not path.exists():
         return None
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-        options = {k: v for k, v in asdict(job.options).items() if k not in INCIDENTAL}
-        before = {**record["options"], "framework": record["framework"]}
-        for name, now in {**options, "framework": job.framework}.items():
-            if before.get(name) != now:
+        before = {**record["options"], "framework": record["framework"], **record.get("inputs", {})}
+        for name in identity:
+            if name in before and before[name] != identity[name]:
                 raise UsageError(
-                    f"--resume: {name} was {before.get(name)!r} and is now {now!r}, but the"
-                    f" training in {job.out} is finished; choose another --out"
+                    f"--resume: {name} was {before[name]!r} and is now {identity[name]!r}, but the"
+                    f" training in {path.parent} is finished; choose another --out"
                 )
         return Finished(tuple(record["evaluations"]), record["best"], record["updates"])
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -187,6 +201,7 @@ def _finish(job: Job, result: Finished, losses: Sequence[float], store: Store) -
         "release": saved.release(),
         "framework": job.framework,
         "options": options,
+        "inputs": {name: store.identity[name] for name in ("data", "checkpoint")},
         "updates": result.updates,
         "best": result.best,
         "evaluations": list(result.evaluations),

@@ -2,6 +2,8 @@
 
 import errno
 import json
+import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -165,6 +167,11 @@ def test_keys_of_a_json_line_come_back(parser: Parser):
     assert (found["id"], found["text"], len(found["intents"])) == (3, "stop", 2)
 
 
+def test_a_byte_order_mark_belongs_to_no_text(parser: Parser):
+    source = b"\xef\xbb\xbf" + b'{"text": "stop", "id": 3}\n\xef\xbb\xbfgo\n'
+    assert [one["text"] for one in answers(parser, source)] == ["stop", "\ufeffgo"]
+
+
 def test_a_line_with_a_brace_is_text_where_that_is_said(parser: Parser):
     (found,) = answers(parser, b"{stop", "text")
     assert found["text"] == "{stop"
@@ -176,6 +183,9 @@ def test_a_line_with_a_brace_is_text_where_that_is_said(parser: Parser):
         (b"{stop", "not JSON"),
         (b'{"texts": 3}', "no string under the key 'text'"),
         (b'{"text": "\\ud83d"}', "surrogate"),
+        (b'{"text": "stop", "id": "\\ud83d"}', "surrogate"),
+        (b'{"text": "stop", "id": NaN}', "NaN is no number"),
+        (b'{"text": ' * 100_000, "not JSON"),
         (b"\xff", "byte 0 is not UTF-8"),
     ],
 )
@@ -236,7 +246,109 @@ def test_a_reader_that_leaves_is_no_error(process: subprocess.Popen[bytes]):
     assert process.wait(60) == 0
 
 
+# `jointbert predict` with a parser that needs no framework: what is tested is how it ends.
+QUICK = """
+import sys
+from jointbert import cli, parser
+class Quick:
+    def parse(self, texts, top_k):
+        return [parser.Parse(text, None, 0.0, (), (), 0, False) for text in texts]
+parser.Parser.from_pretrained = lambda *_, **__: Quick()
+sys.exit(cli.main(["predict", "model"]))
+"""
+
+
+@pytest.fixture
+def quick() -> Iterator[subprocess.Popen[bytes]]:
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    with subprocess.Popen([sys.executable, "-c", QUICK], **pipes) as running:
+        assert running.stdin is not None
+        assert running.stdout is not None
+        running.stdin.write(b"stop\n")
+        running.stdin.flush()
+        assert json.loads(running.stdout.readline())["text"] == "stop"
+        yield running
+        running.kill()
+
+
+def leave(process: subprocess.Popen[bytes]) -> None:
+    process.stdout.close()  # type: ignore[union-attr]
+    wrong(process, b"stop\n")
+
+
+def wrong(process: subprocess.Popen[bytes], line: bytes = b"{stop\n") -> None:
+    process.stdin.write(line)  # type: ignore[union-attr]
+    process.stdin.flush()  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("end", "code", "said"),
+    [
+        (lambda p: p.send_signal(signal.SIGINT), 130, b"\njointbert: interrupted\n"),
+        (leave, 0, b""),
+        (wrong, 2, b"jointbert: input:2: not JSON"),
+    ],
+    ids=["interrupted", "reader leaves", "wrong line"],
+)
+def test_the_command_ends_while_its_input_is_open(
+    quick: subprocess.Popen[bytes], end: Callable[[Any], None], code: int, said: bytes
+):
+    end(quick)
+    assert quick.wait(60) == code
+    assert quick.stderr is not None
+    error = quick.stderr.read()
+    assert error.startswith(said)
+    assert error.strip().count(b"\n") == 0
+
+
+def test_a_closed_input_is_one_line():
+    command = f"exec {sys.executable} -m jointbert.cli predict model <&-"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "jointbert: standard input is closed; connect it\n"
+
+
 def test_the_embedded_task_has_no_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     write_task(tmp_path / "task")
     assert main(["data", "check", str(tmp_path / "task")]) == 0
     assert "0 errors" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "wrong", [["--checkpoint", "./none"], ["--max_seq_len", "2"], ["--lr", "1e30"]], ids=str
+)
+def test_a_training_that_cannot_be_leaves_nothing(
+    wrong: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    given = ["train", "--data", "embedded", *TINY, "--out", str(tmp_path / "o")]
+    line_of(capsys, main([*given, *wrong]))
+    assert not (tmp_path / "o").exists()
+
+
+def test_a_loss_that_is_no_number_ends_the_training(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    given = ["train", "--data", "embedded", *TINY, "--out", str(tmp_path / "o"), "--lr", "1e30"]
+    error = line_of(capsys, main([*given, "--save_steps", "1"]))
+    assert "the loss is nan; lower learning_rate" in error
+    assert list((tmp_path / "o" / "training").glob("*.safetensors"))
+
+
+def test_a_model_of_another_origin_is_not_trained_over(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    other = shutil.copytree(model, tmp_path / "other")
+    given = ["train", "--data", "embedded", *TINY, "--out", str(other), "--resume"]
+    assert "holds a model already" in line_of(capsys, main(given))
+
+
+def test_a_finished_training_is_not_resumed_with_other_data(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    write_task(tmp_path / "task")
+    given = ["train", "--data", str(tmp_path / "task"), *TINY, "--out", str(tmp_path / "o")]
+    assert main(given) == 0
+    assert main([*given, "--resume"]) == 0
+    path = tmp_path / "task" / "train" / "label"
+    path.write_text("stop\n" + path.read_text().partition("\n")[2])
+    assert "--resume: data was" in line_of(capsys, main([*given, "--resume"]))

@@ -201,3 +201,25 @@ def test_no_directory_is_one_clear_line(tmp_path: Path):
 def test_the_public_tasks_have_no_error(shared: Path):
     for name in ("atis", "snips"):
         assert [one for one in check(shared / "data" / name) if one.serious] == []
+
+
+@pytest.mark.parametrize("tag", ["B-", "I-"])
+def test_a_slot_label_without_a_type_is_found_and_refused(task: Callable[..., Path], tag: str):
+    directory = task(seq_out=["O", f"O {tag}", "O O B-city I-city"])
+    assert ("train/seq.out", 2, True) in found(directory, "unknown label")
+    with pytest.raises(InputError, match=r"seq\.out:2: B- or I- without a type"):
+        check_data(directory)
+
+
+def test_what_follows_from_an_unreadable_file_is_not_listed(task: Callable[..., Path]):
+    directory = task()
+    (directory / "train" / "seq.in").write_bytes(b"\xff\n")
+    assert found(directory, "unknown label") == []
+
+
+def test_json_lines_without_a_line_are_found(tmp_path: Path):
+    for split in ("train", "dev", "test"):
+        (tmp_path / f"{split}.jsonl").touch()
+    assert found(tmp_path, "empty") == [
+        (f"{split}.jsonl", 0, True) for split in ("train", "dev", "test")
+    ]

@@ -14,6 +14,7 @@ from saving import save
 torch = pytest.importorskip("torch", reason="their parameters are PyTorch's")
 
 from safetensors.numpy import load_file, save_file  # noqa: E402
+from safetensors.torch import save_file as save_torch  # noqa: E402
 
 from jointbert import saved  # noqa: E402
 from jointbert.import_peer import import_peer  # noqa: E402
@@ -124,3 +125,46 @@ def test_a_file_that_is_none_of_theirs_is_named(peer: Path, tmp_path: Path):
     (peer / "pytorch_model.bin").write_bytes(np.zeros(9).tobytes())
     with pytest.raises(InputError, match=r"pytorch_model\.bin"):
         import_peer(peer, tmp_path / "out", peer, "", 50)
+
+
+def test_what_code_would_have_run_is_named(peer: Path, tmp_path: Path):
+    torch.save({"bert": Trap(tmp_path / "mark")}, peer / "pytorch_model.bin")
+    with pytest.raises(InputError, match=r"it calls \w+\.mkdir"):
+        import_peer(peer, tmp_path / "out", peer, "", 50)
+
+
+def test_bfloat16_is_taken_over_as_float32(peer: Path, ours: Path, tmp_path: Path):
+    (peer / "pytorch_model.bin").unlink()
+    tensors = {n: torch.from_numpy(a) for n, a in load_file(ours / "model.safetensors").items()}
+    halves = {name: tensor.to(torch.bfloat16) for name, tensor in tensors.items()}
+    save_torch(halves, peer / "model.safetensors")
+    import_peer(peer, tmp_path / "out", peer, "", 50)
+    assert arrays_of(tmp_path / "out") == {n: t.float().tolist() for n, t in halves.items()}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda a: a.pop("bert.encoder.layer.1.output.dense.bias"), "dense.bias is missing"),
+        (lambda a: a.update(more=np.zeros(3, np.float32)), "more is not part of the model"),
+        (
+            lambda a: a.update({"bert.pooler.dense.bias": np.zeros(3, np.float32)}),
+            r"pooler.dense.bias has shape \(3,\), the model \(64,\)",
+        ),
+        (
+            lambda a: a.update({"bert.pooler.dense.bias": np.zeros(64, np.int64)}),
+            "pooler.dense.bias holds I64",
+        ),
+    ],
+    ids=["missing", "extra", "shape", "integers"],
+)
+def test_parameters_that_do_not_fit_are_refused_before_anything_is_written(
+    peer: Path, ours: Path, tmp_path: Path, change: Callable[[dict[str, Any]], Any], message: str
+):
+    (peer / "pytorch_model.bin").unlink()
+    arrays = load_file(ours / "model.safetensors")
+    change(arrays)
+    save_file(arrays, peer / "model.safetensors")
+    with pytest.raises(InputError, match=message):
+        import_peer(peer, tmp_path / "out", peer, "", 50)
+    assert not (tmp_path / "out").exists()

@@ -93,3 +93,27 @@ def test_one_position_has_no_transition():
     ends = (crf.start_transitions + crf.end_transitions).numpy() + emissions[:, 0].numpy()
     own = ends[np.arange(3), tags[:, 0].numpy()]
     assert short.numpy() == pytest.approx(np.logaddexp.reduce(ends, axis=1) - own, abs=1e-12)
+
+
+def test_marginals_are_those_of_all_sequences():
+    crf, (emissions, _, mask) = filled(), sentences()
+    found = crf.marginals(emissions, mask).numpy()
+    for row, length in enumerate(LENGTHS):
+        every = scores(crf, emissions[row].numpy(), length)
+        weights = {labels: np.exp(value) for labels, value in every.items()}
+        for place, label in product(range(length), range(LABELS)):
+            share = sum(w for labels, w in weights.items() if labels[place] == label)
+            expected = share / sum(weights.values())
+            assert found[row, place, label] == pytest.approx(expected, rel=1e-12)
+
+
+def test_marginals_of_long_sentences_keep_the_digits_of_float32():
+    emissions = 20 * np.random.default_rng(2).random((4, 50, LABELS))
+    emissions[..., 1] = emissions[..., 0]  # two labels alike: what float32 loses would show
+    exact, rounded = (
+        filled(dtype)
+        .marginals(paddle.to_tensor(emissions.astype(dtype)), paddle.ones([4, 50]))
+        .numpy()
+        for dtype in ("float64", "float32")
+    )
+    assert np.abs(rounded - exact).max() < 2e-6

@@ -1,5 +1,6 @@
 """The reference's CRF against all label sequences, one by one."""
 
+import math
 from itertools import pairwise, product
 
 import pytest
@@ -81,3 +82,23 @@ def test_large_scores_do_not_overflow_in_float32():
     tags, mask = torch.zeros(1, 5, dtype=torch.int64), torch.ones(1, 5, dtype=torch.int64)
     expected = 5 * torch.log(torch.tensor(float(LABELS)))
     torch.testing.assert_close(crf(emissions, tags, mask)[0], expected, rtol=1e-2, atol=0)
+
+
+def test_marginals_are_those_of_all_sequences(crf: CRF, sentences):
+    emissions, _, mask = sentences
+    found = crf.marginals(emissions, mask)
+    for row, length in enumerate(LENGTHS):
+        weights = {k: math.exp(v) for k, v in scores(crf, emissions[row], length).items()}
+        for place, label in product(range(length), range(LABELS)):
+            share = sum(w for labels, w in weights.items() if labels[place] == label)
+            expected = share / sum(weights.values())
+            assert float(found[row, place, label]) == pytest.approx(expected, rel=1e-12)
+
+
+def test_marginals_of_long_sentences_keep_the_digits_of_float32(crf: CRF):
+    torch.manual_seed(2)
+    emissions, mask = 20 * torch.rand(4, 50, LABELS, dtype=torch.float64), torch.ones(4, 50)
+    emissions[..., 1] = emissions[..., 0]  # two labels alike: what float32 loses would show
+    exact = crf.marginals(emissions, mask)
+    rounded = crf.float().marginals(emissions.float(), mask)
+    assert float((rounded - exact).abs().max()) < 2e-6

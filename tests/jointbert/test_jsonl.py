@@ -74,3 +74,23 @@ def test_a_wrong_line_is_named_by_its_number(tmp_path: Path, line: str, message:
     path.write_text(json.dumps(GOOD) + "\n" + line + "\n", encoding="utf-8")
     with pytest.raises(InputError, match=rf"train\.jsonl:2: .*{message}"):
         as_task(tmp_path, tmp_path / "out")
+
+
+def test_a_wrong_line_leaves_nothing_behind(tmp_path: Path):
+    write(tmp_path / "train.jsonl", GOOD)
+    (tmp_path / "test.jsonl").write_text("{\n")
+    with pytest.raises(InputError, match=r"test\.jsonl:1"):
+        as_task(tmp_path, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_split_without_a_line_is_refused(tmp_path: Path):
+    write(tmp_path / "train.jsonl")
+    with pytest.raises(InputError, match=r"train\.jsonl: no sentences"):
+        as_task(tmp_path, tmp_path / "out")
+
+
+def test_json_too_deep_to_read_is_a_wrong_line(tmp_path: Path):
+    (tmp_path / "train.jsonl").write_text("[" * 100_000)
+    with pytest.raises(InputError, match=r"train\.jsonl:1: not JSON"):
+        as_task(tmp_path, tmp_path / "out")

@@ -52,6 +52,13 @@ def test_only_newlines_end_a_line(tmp_path: Path):
     assert read_lines(path) == ["a\u2028b\x0bc", "d"]
 
 
+def test_a_byte_order_mark_does_not_become_part_of_a_label(tmp_path: Path):
+    path = tmp_path / "lines"
+    path.write_text("\ufeffplay\n", encoding="utf-8")
+    with pytest.raises(InputError, match="lines:1: begins with a byte order mark"):
+        read_lines(path)
+
+
 def test_bytes_that_are_no_text_are_refused_with_their_offset(tmp_path: Path):
     path = tmp_path / "lines"
     path.write_bytes(b"ab\xff\n")

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from jointbert.cli import main
 from jointbert.options import Options, make_options, read_config
 from modelparity.errors import InputError, UsageError
 
@@ -70,3 +71,15 @@ def test_a_value_that_cannot_be_used_is_named(name: str, value: object):
 def test_the_crf_refuses_what_it_cannot_do(other: dict[str, object]):
     with pytest.raises(UsageError, match="CRF"):
         make_options({"crf": True, **other})
+
+
+def test_the_help_of_every_command_fits_80_columns(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setenv("COLUMNS", "80")
+    for command in (["train"], ["evaluate"], ["predict"], ["import"], ["data", "check"]):
+        with pytest.raises(SystemExit):
+            main([*command, "--help"])
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if len(line) > 80] == []
+    assert any("--learning_rate X" in line for line in lines)

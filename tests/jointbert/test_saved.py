@@ -55,6 +55,16 @@ def changed(model: Path, change: Change) -> None:
         (lambda c: c["jointbert"].update(format=9), "format 9, this release reads 1"),
         (lambda c: c["jointbert"].pop("slots"), "lacks 'slots'"),
         (lambda c: c.update(model_type="roberta"), "model_type"),
+        (lambda c: c["jointbert"].update(crf="yes"), "crf: 'yes' is not true or false"),
+        (lambda c: c["jointbert"].update(dropout=2.0), "dropout: 2.0"),
+        (lambda c: c["jointbert"].update(max_seq_len=65), "65"),
+        (lambda c: c["jointbert"].update(intents=7), "labels cannot be read"),
+        (lambda c: c["jointbert"]["intents"].remove("UNK"), "not those that were saved"),
+        (lambda c: c["jointbert"]["slots"].append("O"), "not those that were saved"),
+        (lambda c: c["jointbert"]["slots"].reverse(), "not those that were saved"),
+        (lambda c: c["jointbert"]["slots"].append("B-more"), r"slot_classifier.* has shape"),
+        (lambda c: c.update(num_hidden_layers=1), r"layer\.1\..* is not part of the model"),
+        (lambda c: c.update(vocab_size=10**9), r"word_embeddings\.weight has shape"),
     ],
 )
 def test_another_config_is_refused(model: Path, change: Change, message: str):

@@ -75,3 +75,15 @@ def test_words_are_cut_where_a_span_ends_beside_punctuation():
 def test_a_span_that_ends_inside_a_word_is_refused():
     with pytest.raises(InputError, match="inside the word 'Björk'"):
         split_at("play Björk", [(5, 8)])
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [("cafe\u0301 now", (0, 4)), ("\U0001f469\u200d\U0001f680", (0, 1)), ("a\u00adb", (0, 2))],
+    ids=["accent", "joined emoji", "soft hyphen"],
+)
+def test_a_span_that_ends_before_a_part_of_its_character_is_refused(
+    text: str, place: tuple[int, int]
+):
+    with pytest.raises(InputError, match="inside the word"):
+        split_at(text, [place])

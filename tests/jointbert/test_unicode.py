@@ -75,5 +75,15 @@ def test_special_pieces_beside_other_letters_are_read_alike(settings: dict[str, 
 
 
 def test_the_libraries_themselves_differ(settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(theirs, "by_own_tables", lambda word, _: word)
+    monkeypatch.setattr(theirs, "by_own_tables", lambda word, *_: word)
     assert len(differing(settings, list(NEW))) > 3
+
+
+def test_ideographs_that_are_no_tokens_of_their_own_are_read_alike(
+    settings: dict[str, Any],
+):
+    path = Path(settings["checkpoint"]) / "tokenizer_config.json"
+    config = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps({**config, "tokenize_chinese_chars": False}), encoding="utf-8")
+    our, their = both(settings, ["a\U0002b820a", "a\u4e2da"])
+    assert our == their

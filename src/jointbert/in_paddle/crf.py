@@ -56,18 +56,20 @@ class CRF(nn.Layer):
     def marginals(self, emissions: Tensor, mask: Tensor) -> Tensor:
         """The probability of each label at each position, (B, T, S): forward-backward algorithm.
 
-        Without meaning at padding.
+        Without meaning at padding. At each position the largest of both scores is taken off: it
+        cancels, and in float32 scores that grew with the sentence would lose their digits.
         """
         kept = mask.astype("bool")
         alphas = [self.start_transitions + emissions[:, 0]]
         for t in range(1, emissions.shape[1]):
             paths = alphas[-1].unsqueeze(2) + self.transitions
-            alphas.append(paddle.logsumexp(paths, 1) + emissions[:, t])
+            alphas.append(_from_zero(paddle.logsumexp(paths, 1) + emissions[:, t]))
         beta = self.end_transitions.expand_as(alphas[0])  # (B, S)
         betas = [beta]
         for t in range(emissions.shape[1] - 1, 0, -1):
             paths = self.transitions + (emissions[:, t] + beta).unsqueeze(1)
-            beta = paddle.where(kept[:, t].unsqueeze(1), paddle.logsumexp(paths, 2), beta)
+            earlier = _from_zero(paddle.logsumexp(paths, 2))
+            beta = paddle.where(kept[:, t].unsqueeze(1), earlier, beta)
             betas.append(beta)
         return functional.softmax(paddle.stack(alphas, 1) + paddle.stack(betas[::-1], 1), 2)
 
@@ -89,3 +91,8 @@ class CRF(nn.Layer):
             label = paddle.take_along_axis(origin, label.unsqueeze(1), 1).squeeze(1)
             path.append(label)
         return paddle.stack(path[::-1], 1) * kept.astype("int64")
+
+
+def _from_zero(scores: Tensor) -> Tensor:
+    """Scores (B, S) less the largest of each row."""
+    return scores - scores.max(1, keepdim=True)

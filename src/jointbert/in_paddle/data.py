@@ -186,10 +186,11 @@ class Vocabulary:
     cls: int
     sep: int
     without_accents: bool
+    ideographs: bool  # each a token of its own
 
     def pieces(self, words: Sequence[str]) -> list[list[int]]:
         """The piece ids of each word, at least one."""
-        cleaned = [by_own_tables(word, self.without_accents) for word in words]
+        cleaned = [by_own_tables(word, self.without_accents, self.ideographs) for word in words]
         encoded = self.tokenizer.encode_batch(cleaned, add_special_tokens=False)
         return [one.ids or [self.unknown] for one in encoded]
 
@@ -207,15 +208,17 @@ def _vocabulary(checkpoint: str) -> Vocabulary:
         models.WordPiece(ids, unk_token=unknown, max_input_chars_per_word=LONGEST_WORD)
     )
     lowercase, accents = config.get("do_lower_case", True), config.get("strip_accents")
+    ideographs = config.get("tokenize_chinese_chars", True)
     tokenizer.normalizer = normalizers.BertNormalizer(
-        handle_chinese_chars=config.get("tokenize_chinese_chars", True),
+        handle_chinese_chars=ideographs,
         strip_accents=accents,
         lowercase=lowercase,
     )
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     tokenizer.add_special_tokens([_text(token) for token in special])
     without_accents = lowercase if accents is None else accents
-    return Vocabulary(tokenizer, ids[pad], ids[unknown], ids[cls], ids[sep], without_accents)
+    parts = ids[pad], ids[unknown], ids[cls], ids[sep]
+    return Vocabulary(tokenizer, *parts, without_accents, ideographs)
 
 
 def _text(token: str | Mapping[str, str]) -> str:

@@ -49,18 +49,20 @@ class CRF(nn.Module):
     def marginals(self, emissions: Tensor, mask: Tensor) -> Tensor:
         """The probability of each label at each position, (B, T, S): forward-backward algorithm.
 
-        Without meaning at padding.
+        Without meaning at padding. At each position the largest of both scores is taken off: it
+        cancels, and in float32 scores that grew with the sentence would lose their digits.
         """
         kept = mask.bool()
         alphas = [self.start_transitions + emissions[:, 0]]
         for t in range(1, emissions.shape[1]):
             paths = alphas[-1].unsqueeze(2) + self.transitions
-            alphas.append(torch.logsumexp(paths, 1) + emissions[:, t])
+            alphas.append(_from_zero(torch.logsumexp(paths, 1) + emissions[:, t]))
         beta = self.end_transitions.expand_as(alphas[0])  # (B, S)
         betas = [beta]
         for t in range(emissions.shape[1] - 1, 0, -1):
             paths = self.transitions + (emissions[:, t] + beta).unsqueeze(1)
-            beta = torch.where(kept[:, t].unsqueeze(1), torch.logsumexp(paths, 2), beta)
+            earlier = _from_zero(torch.logsumexp(paths, 2))
+            beta = torch.where(kept[:, t].unsqueeze(1), earlier, beta)
             betas.append(beta)
         return torch.softmax(torch.stack(alphas, 1) + torch.stack(betas[::-1], 1), 2)
 
@@ -81,3 +83,8 @@ class CRF(nn.Module):
             label = origin.gather(1, label.unsqueeze(1)).squeeze(1)
             path.append(label)
         return torch.stack(path[::-1], 1) * kept
+
+
+def _from_zero(scores: Tensor) -> Tensor:
+    """Scores (B, S) less the largest of each row."""
+    return scores - scores.amax(1, keepdim=True)
