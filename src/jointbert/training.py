@@ -3,6 +3,7 @@
 import hashlib
 import importlib
 import json
+import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -18,6 +19,7 @@ from jointbert.memory import keep_freed
 from jointbert.options import INCIDENTAL, Options
 from jointbert.parser import require
 from jointbert.task import EMBEDDED, task_directory
+from jointbert.workers import place
 from modelparity import InputError, UsageError
 
 STATE = "training"  # below the output directory: checkpoints, and data written for this training
@@ -56,30 +58,57 @@ def train(job: Job, *, resume: bool, on_update: Update, on_epoch: Epoch) -> Fini
     UsageError and InputError before anything is written that exists.
     """
     require(job.framework)
+    rank, size = place(job.framework)
+    if size != job.options.processes:
+        raise UsageError(f"processes: {job.options.processes}, but {size} were started")
+    if rank:
+        return _help(job, rank)
     done = _finished(job, resume)
     if done is not None:
+        _meet(job, 0, None)
         return done
     _check_empty(job.out, resume)
     with only_one(job.out):
         settings = prepare(job)
-        store = Store(job.out / STATE, _identity(job, settings), job.options.save_steps)
+        identity = _identity(job, settings)
+        store = Store(job.out / STATE, identity, job.options.save_steps)
+        ranks, _ = _meet(job, 0, {"settings": settings, "identity": identity})
         side = importlib.import_module(f"jointbert.in_{job.framework}.train")
-        predict = importlib.import_module(f"jointbert.in_{job.framework}.predict")
         network = importlib.import_module(f"jointbert.in_{job.framework}.model")
         labels = read_labels(settings["data"])
-        predict.start(settings)
-        keep_freed()
         listener = side.Listener(
             on_update,
             on_epoch,
             lambda m: saved.write(job.out, network.to_arrays(m), settings, labels),
         )
-        trained = side.fit(settings, listener, store)
+        trained = side.fit(settings, listener, store, ranks)
         # Once more: a kill between an epoch's end and its checkpoint may have left another epoch's.
         saved.write(job.out, network.to_arrays(trained.model), settings, labels)
         result = Finished(trained.evaluations, trained.best, len(trained.losses))
         _finish(job, result, trained.losses, store)
     return result
+
+
+def _help(job: Job, rank: int) -> Finished:
+    """What a process other than the first does: train its share with it, and write nothing."""
+    ranks, told = _meet(job, rank, None)
+    if told is None:
+        return Finished((), -1, 0)  # there was nothing to do
+    side = importlib.import_module(f"jointbert.in_{job.framework}.train")
+    store = Store(job.out / STATE, told["identity"], job.options.save_steps, writes=False)
+    trained = side.fit(told["settings"], store=store, ranks=ranks)
+    return Finished(trained.evaluations, trained.best, len(trained.losses))
+
+
+def _meet(job: Job, rank: int, word: Any) -> tuple[Any, Any]:
+    """This process's place among the others, with its threads; and the first one's word."""
+    predict = importlib.import_module(f"jointbert.in_{job.framework}.predict")
+    together = importlib.import_module(f"jointbert.in_{job.framework}.together")
+    share = max(1, (os.cpu_count() or 1) // job.options.processes)
+    predict.start({**asdict(job.options), "threads": job.options.threads or share})
+    keep_freed()
+    ranks = together.join(rank, job.options.processes)
+    return ranks, together.told(ranks, word)
 
 
 def prepare(job: Job) -> dict[str, Any]:
