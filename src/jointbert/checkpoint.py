@@ -54,25 +54,19 @@ class Store:
 
     identity  what must be the same when a training goes on: options, and digests of its inputs
     every     updates between checkpoints; epochs' ends always get one
-    writes    whether this process saves them: of several that train together only the first does
     """
 
-    def __init__(
-        self, directory: Path, identity: Mapping[str, Any], every: int, writes: bool = True
-    ) -> None:
+    def __init__(self, directory: Path, identity: Mapping[str, Any], every: int) -> None:
         self.directory = directory
         self.identity = dict(identity)
         self.every = every
-        self.writes = writes
 
     def due(self, update: int) -> bool:
         """Whether the update with this number is to be followed by a checkpoint."""
-        return self.writes and self.every > 0 and update % self.every == 0
+        return self.every > 0 and update % self.every == 0
 
     def save(self, arrays: Mapping[str, Array], progress: Progress) -> None:
         """Write a checkpoint, then remove earlier ones. InputError where it cannot be written."""
-        if not self.writes:
-            return
         target = self.directory / f"{len(progress.losses):08d}-{len(progress.evaluations):04d}"
         target = target.with_suffix(".safetensors")
         header = {

@@ -31,7 +31,7 @@ def meet() -> tuple[int, int]:
     own = ["--out", f"{scratch.name}/out", "--partial", f"{scratch.name}/partial"]
     command = [sys.executable, "-m", RECORDER, *sys.argv[1:], *own]
     port = workers.free_port()
-    second = workers.start(command, workers.environment(1, SIZE, port), stdout=subprocess.DEVNULL)
+    second = workers.start(command, workers.environment(1, SIZE, port), out=subprocess.DEVNULL)
     atexit.register(_end, second, scratch)
     here = workers.environment(0, SIZE, port)
     os.environ.update({name: here[name] for name in here if name != workers.PARENT})

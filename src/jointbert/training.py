@@ -95,7 +95,7 @@ def _help(job: Job, rank: int) -> Finished:
     if told is None:
         return Finished((), -1, 0)  # there was nothing to do
     side = importlib.import_module(f"jointbert.in_{job.framework}.train")
-    store = Store(job.out / STATE, told["identity"], job.options.save_steps, writes=False)
+    store = Store(job.out / STATE, told["identity"], job.options.save_steps)
     trained = side.fit(told["settings"], store=store, ranks=ranks)
     return Finished(trained.evaluations, trained.best, len(trained.losses))
 

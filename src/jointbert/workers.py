@@ -28,8 +28,11 @@ PLACE: Mapping[str, tuple[str, str]] = {
 PARENT = "JOINTBERT_PARENT"  # set where `start` has started this process
 
 
+Worker = subprocess.Popen[bytes]
+
+
 class PeerLost(ParityError):
-    """Another process of the training has ended before it."""
+    """Another process of the training has ended before it, or does not answer."""
 
 
 def place(framework: str) -> tuple[int, int]:
@@ -72,15 +75,12 @@ def environment(rank: int, size: int, port: int) -> dict[str, str]:
     }
 
 
-def start(command: Sequence[str], place: Mapping[str, str], **streams: int) -> "Worker":
+def start(command: Sequence[str], place: Mapping[str, str], out: int | None = None) -> Worker:
     """Start one process; it ends when this one does, however that ends."""
     # Of a session of its own, so that Ctrl-C reaches this process alone, which ends the others.
     return subprocess.Popen(
-        command, env=place, stdin=subprocess.PIPE, start_new_session=True, **streams
+        command, env=place, stdin=subprocess.PIPE, stdout=out, start_new_session=True
     )
-
-
-Worker = subprocess.Popen[bytes]
 
 
 def free_port() -> int:
@@ -143,7 +143,7 @@ def _conclude(statuses: Sequence[int | None]) -> int:
     rank, status = causes[0]
     if status == 2:
         return status  # it has said why
-    end = f"ended with status {status}"
+    end = "does not hear of the others" if status == LOST else f"ended with status {status}"
     if status < 0:
         end = f"was killed by signal {-status} ({signal.Signals(-status).name})"
     print(

@@ -96,7 +96,7 @@ def add_up(ranks: Ranks, model: JointBert, loss: float) -> float:
             work.wait()
     except RuntimeError as error:
         raise _lost() from error
-    return whole.item()
+    return float(whole)
 
 
 def _gradient(parameter: Tensor) -> Tensor:
@@ -106,7 +106,7 @@ def _gradient(parameter: Tensor) -> Tensor:
 
 
 def told(ranks: Ranks, value: Any) -> Any:
-    """What the first process has here (of JSON), in every process."""
+    """What the first process has here (of JSON), in every process, which wait for it."""
     if ranks.size == 1:
         return value
     text = json.dumps(value).encode() if ranks.rank == 0 else b""
@@ -124,5 +124,5 @@ def told(ranks: Ranks, value: Any) -> Any:
 
 def _lost() -> PeerLost:
     return PeerLost(
-        "another process of this training has ended; the same command with --resume goes on"
+        "another process of this training does not answer; the same command with --resume goes on"
     )

@@ -72,44 +72,12 @@ def fit(
         _train(run, settings, progress, listener, store)
     except PeerLost:
         # Between two updates, so that all is there that a checkpoint needs.
-        if store and progress.losses:
+        if store and ranks.rank == 0 and progress.losses:
             store.save(_state(run), progress)
         raise
     run.model.load_state_dict(_tensors(run.best))
     run.model.eval()
     return Trained(run.model, tuple(progress.losses), tuple(progress.evaluations), progress.best)
-
-
-def _train(
-    run: "_Run", settings: Settings, progress: Progress, listener: Listener, store: Store | None
-) -> None:
-    while not progress.finished(settings["epochs"], settings.get("patience", 0)):
-        for loss in _epoch(run, settings, len(progress.evaluations), len(progress.losses)):
-            progress.losses.append(loss)
-            listener.on_update(len(progress.losses), run.updates, loss)
-            if store and store.due(len(progress.losses)):
-                store.save(_state(run), progress)
-        better = progress.add(_scores(run, settings))
-        if better:
-            run.best = _parameters(run.model)
-            listener.on_best(run.model)
-        if store:
-            store.save(_state(run), progress)
-        listener.on_epoch(len(progress.evaluations), progress.evaluations[-1], better)
-
-
-def _found(store: Store | None, ranks: Ranks) -> tuple[dict[str, Array], Progress] | None:
-    """The latest checkpoint. The first process looks before the others, and complains alone."""
-    found = store.load() if store and ranks.rank == 0 else None
-    done = together.told(ranks, len(found[1].losses) if found else 0)
-    if store and ranks.rank:
-        found = store.load()
-    if (len(found[1].losses) if found else 0) != done:
-        raise InputError(
-            f"process {ranks.rank} finds another checkpoint than the first; all must"
-            " see the same --out"
-        )
-    return found
 
 
 @dataclass
@@ -131,6 +99,37 @@ def _begin(settings: Settings, ranks: Ranks) -> _Run:
     per_epoch = -(-batches // settings.get("gradient_accumulation_steps", 1))
     updates = settings["epochs"] * per_epoch
     return _Run(ranks, model, *build_optimizer(model, settings, updates), per_epoch, updates)
+
+
+def _train(
+    run: _Run, settings: Settings, progress: Progress, listener: Listener, store: Store | None
+) -> None:
+    while not progress.finished(settings["epochs"], settings.get("patience", 0)):
+        for loss in _epoch(run, settings, len(progress.evaluations), len(progress.losses)):
+            progress.losses.append(loss)
+            listener.on_update(len(progress.losses), run.updates, loss)
+            if store and store.due(len(progress.losses)):
+                _save(run, progress, store)
+        better = progress.add(_scores(run, settings))
+        if better:
+            run.best = _parameters(run.model)
+            listener.on_best(run.model)
+        _save(run, progress, store)
+        listener.on_epoch(len(progress.evaluations), progress.evaluations[-1], better)
+
+
+def _found(store: Store | None, ranks: Ranks) -> tuple[dict[str, Array], Progress] | None:
+    """The latest checkpoint. The first process looks before the others, and complains alone."""
+    found = store.load() if store and ranks.rank == 0 else None
+    done = together.told(ranks, len(found[1].losses) if found else 0)
+    if store and ranks.rank:
+        found = store.load()
+    if (len(found[1].losses) if found else 0) != done:
+        raise InputError(
+            f"process {ranks.rank} finds another checkpoint than the first; all must"
+            " see the same --out"
+        )
+    return found
 
 
 def _epoch(run: _Run, settings: Settings, epoch: int, done: int) -> Iterator[float]:
@@ -166,6 +165,13 @@ def _scores(run: _Run, settings: Settings) -> dict[str, float]:
         run.ranks, {name: value for name, value in result.items() if isinstance(value, float)}
     )
     return scores
+
+
+def _save(run: _Run, progress: Progress, store: Store | None) -> None:
+    """Write a checkpoint in the first process, for which the others wait."""
+    if store and run.ranks.rank == 0:
+        store.save(_state(run), progress)
+    together.told(run.ranks, None)
 
 
 def _grouped(settings: Settings, epoch: int) -> Iterator[list[Batch]]:
