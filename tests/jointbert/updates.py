@@ -1,6 +1,6 @@
 """One of the processes of test_two_processes.py: losses, gradients and parameters in float64.
 
-`python updates.py torch|paddle JOBS OUT.npz`, the process's number in the launcher's variables. Each
+`python updates.py torch|paddle JOBS OUT.npz`, with the variables of a launcher. Each
 job of a JSON list ({"name", "settings"}) is run by all processes together; then the first one runs
 it alone. Without dropout, as in step 7.
 """
