@@ -41,6 +41,5 @@ def meet() -> tuple[int, int]:
 def _end(second: workers.Worker, scratch: TemporaryDirectory[str]) -> None:
     with suppress(subprocess.TimeoutExpired):
         second.wait(ENDING)
-    second.kill()
-    second.wait()
+    workers.end([second])
     scratch.cleanup()

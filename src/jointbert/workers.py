@@ -114,11 +114,16 @@ def run(arguments: Sequence[str], size: int) -> int:
             running.append(start(command, environment(rank, size, port)))
         statuses = _statuses(running)
     finally:
-        for worker in running:
-            worker.kill()
-        for worker in running:
-            worker.wait()
+        end(running)
     return _conclude(statuses)
+
+
+def end(running: Sequence[Worker]) -> None:
+    """Kill these, where they still run, and wait until they are gone."""
+    for worker in running:
+        worker.kill()
+    for worker in running:
+        worker.communicate()
 
 
 def _statuses(running: Sequence[Worker]) -> list[int | None]:

@@ -10,8 +10,8 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -71,7 +71,9 @@ def test_two_processes_compute_what_one_does(
     command = [sys.executable, str(script), framework, json.dumps(jobs), str(out)]
     port = workers.free_port()
     both = [workers.start(command, workers.environment(rank, 2, port)) for rank in (0, 1)]
-    assert [one.wait() for one in both] == [0, 0]
+    statuses = [one.wait() for one in both]
+    workers.end(both)
+    assert statuses == [0, 0]
     with np.load(out) as found:
         arrays = dict(found)
     names = [name for name in arrays if "/many/" in name]
@@ -205,8 +207,7 @@ def test_the_cause_is_told_from_what_follows_from_it(
 ):
     def start(*_: Any) -> Any:
         status = next(ended)
-        done = lambda *_: None  # noqa: E731
-        return SimpleNamespace(poll=lambda: status, wait=done, kill=done)
+        return Mock(poll=lambda: status)
 
     ended = iter(statuses)
     monkeypatch.setattr(workers, "start", start)
