@@ -101,14 +101,22 @@ def _help(job: Job, rank: int) -> Finished:
 
 
 def _meet(job: Job, rank: int, word: Any) -> tuple[Any, Any]:
-    """This process's place among the others, with its threads; and the first one's word."""
-    predict = importlib.import_module(f"jointbert.in_{job.framework}.predict")
+    """This process's place among the others, and the first one's word."""
     together = importlib.import_module(f"jointbert.in_{job.framework}.together")
+    ranks = together.join(rank, job.options.processes)
+    if rank == 0:
+        _start(job)
+    told = together.told(ranks, word)
+    if rank:
+        _start(job)  # behind the first, which alone says what is wrong
+    return ranks, told
+
+
+def _start(job: Job) -> None:
+    predict = importlib.import_module(f"jointbert.in_{job.framework}.predict")
     share = max(1, (os.cpu_count() or 1) // job.options.processes)
     predict.start({**asdict(job.options), "threads": job.options.threads or share})
     keep_freed()
-    ranks = together.join(rank, job.options.processes)
-    return ranks, together.told(ranks, word)
 
 
 def prepare(job: Job) -> dict[str, Any]:

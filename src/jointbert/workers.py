@@ -151,8 +151,9 @@ def _conclude(statuses: Sequence[int | None]) -> int:
     end = "does not hear of the others" if status == LOST else f"ended with status {status}"
     if status < 0:
         end = f"was killed by signal {-status} ({signal.Signals(-status).name})"
+    clear = "\r\x1b[K" if sys.stderr.isatty() else ""  # the line that shows how far it was
     print(
-        f"jointbert: process {rank} of {len(statuses)} {end}, so the training has ended;"
+        f"{clear}jointbert: process {rank} of {len(statuses)} {end}, so the training has ended;"
         " the same command with --resume goes on",
         file=sys.stderr,
     )

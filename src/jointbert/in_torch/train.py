@@ -60,8 +60,8 @@ def fit(
 
     Equal accuracies are told apart by the dev loss. Goes on from the checkpoint of `store` where it
     has one, to the same parameters, bit for bit, in as many processes. Each of these calls this
-    function with what it is of the `ranks`; the first evaluates, and all end with the same
-    parameters. Seeds torch's generator from `seed`.
+    function with what it is of the `ranks`; the first evaluates and saves, and all end with the
+    same parameters. Seeds torch's generator from `seed`.
     """
     run = _begin(settings, ranks)
     found = _found(store, ranks)
