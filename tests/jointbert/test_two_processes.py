@@ -28,7 +28,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "weighted": {"ignore_index": -100},
 }
 WEIGHTS = {"intent_weights": list(np.linspace(0.5, 1.5, 13))}
-NEAR = 1e-12
+NEAR, UPDATED = 1e-12, 1e-10  # Adam's quotients blow up what rounding leaves of small gradients
 FLOOR = 1e-3  # of what is zero mathematically, as the gradient of attention's key bias
 TRAIN = ("train", "--data", "embedded", "--checkpoint", "embedded", "--quiet")
 TRAIN += ("--lr", "4e-3", "--epochs", "1", "--threads", "1", "--save_steps", "2")
@@ -82,17 +82,19 @@ def test_two_processes_compute_what_one_does(
     assert len(names) * 2 == len(arrays)
     assert {name.split("/")[0] for name in names} == set(OPTIONS)
     for name in names:
-        if not ("/updated/" in name and name.endswith("self.key.bias")):  # Adam blows up its noise
-            near(arrays[name], arrays[name.replace("/many/", "/one/")], name)
+        updated = "/updated/" in name
+        if not (updated and name.endswith("self.key.bias")):  # whose gradient is noise alone
+            one = arrays[name.replace("/many/", "/one/")]
+            near(arrays[name], one, UPDATED if updated else NEAR)
 
 
-def near(many: Any, one: Any, name: str) -> None:
-    assert np.abs(many - one).max() <= NEAR * max(float(np.abs(one).max()), FLOOR), name
+def near(many: Any, one: Any, limit: float) -> None:
+    assert np.abs(many - one).max() <= limit * max(float(np.abs(one).max()), FLOOR)
 
 
 def test_a_difference_would_be_seen():
     with pytest.raises(AssertionError):
-        near(np.array(1.0 + 1e-11), np.array(1.0), "loss")
+        near(np.array(1.0 + 1e-11), np.array(1.0), NEAR)
 
 
 @pytest.mark.slow

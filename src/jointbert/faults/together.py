@@ -103,7 +103,7 @@ FAULTS = (
     Fault(
         "same-masks",
         10,
-        "update 1",
+        "update 0",
         "every process draws the masks of the first one's rows",
         _planted(_same_masks),
     ),
