@@ -12,8 +12,9 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, NoReturn
 
-from jointbert import commands
+from jointbert import commands, workers
 from jointbert.options import ALIASES, Options, make_options, read_config
+from jointbert.workers import PeerLost
 from modelparity import ParityError, UsageError
 
 PLACES = ("data", "checkpoint", "out", "framework")  # of a training, besides its options
@@ -42,9 +43,15 @@ class _Parser(argparse.ArgumentParser):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    given = _parser().parse_args(arguments)
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    given = _parser().parse_args(words)
+    given.words = words
     try:
         return int(given.run(given))
+    except PeerLost as error:
+        if workers.PARENT not in os.environ:  # which says what has happened
+            print(f"jointbert: {error}", file=sys.stderr)
+        return workers.LOST
     except ParityError as error:
         line = " ".join(str(error).split("\n"))
         print(f"jointbert: {line}", file=sys.stderr)

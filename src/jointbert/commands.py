@@ -3,11 +3,12 @@
 import argparse
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from jointbert import saved
+from jointbert import saved, workers
 from jointbert.checkpoint import written_whole
 from jointbert.options import Options
 from jointbert.progress import SHOWN, Display
@@ -15,16 +16,21 @@ from modelparity import UsageError
 
 
 def train(given: argparse.Namespace, places: dict[str, str], options: Options) -> int:
-    """Train and save."""
+    """Train and save; in several processes, of which this is one or which it starts."""
     from jointbert.scalars import Scalars
     from jointbert.training import Job, train
 
+    workers.end_with_parent()
+    rank, size = workers.place(places["framework"])
+    if size == 1 and options.processes > 1:
+        return workers.run(given.words, options.processes)
+    if options.processes == 1:
+        options = replace(options, processes=size)  # as many as torchrun has started
     job = Job(
         places["data"], places["checkpoint"], Path(places["out"]), places["framework"], options
     )
-    display = Display(given.quiet)
-    listeners: list[Any] = [display]
-    if given.tensorboard is not None:
+    listeners: list[Any] = [Display(given.quiet)]
+    if given.tensorboard is not None and rank == 0:
         listeners.append(Scalars(given.tensorboard))
 
     def on_update(done: int, total: int, loss: float) -> None:
@@ -38,6 +44,8 @@ def train(given: argparse.Namespace, places: dict[str, str], options: Options) -
     result = train(job, resume=given.resume, on_update=on_update, on_epoch=on_epoch)
     for one in listeners[1:]:
         one.close()
+    if rank:
+        return 0
     best = result.evaluations[result.best]
     scores = ", ".join(f"{name} {best[name]:.4f}" for name in SHOWN)
     print(f"saved {job.out}: epoch {result.best + 1} of {len(result.evaluations)}, dev {scores}")

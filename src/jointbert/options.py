@@ -45,6 +45,7 @@ class Options:
     precision: str = _option("float32", "of the encoder's arithmetic", "float32", "bfloat16")
     seed: int = _option(1234, "of the heads, the order and dropout")
     threads: int = _option(0, "processor threads; 0: all cores")
+    processes: int = _option(1, "processes that share every batch")
     save_steps: int = _option(200, "updates between checkpoints, besides epochs' ends; 0: none")
 
 
@@ -63,6 +64,7 @@ POSITIVE = (
     "learning_rate",
     "epochs",
     "gradient_accumulation_steps",
+    "processes",
     "adam_epsilon",
     "max_grad_norm",
     *("layers", "hidden", "heads", "intermediate"),  # of the embedded model

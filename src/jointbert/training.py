@@ -4,6 +4,7 @@ import hashlib
 import importlib
 import json
 import math
+import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -19,6 +20,7 @@ from jointbert.memory import keep_freed
 from jointbert.options import INCIDENTAL, Options
 from jointbert.parser import require
 from jointbert.task import EMBEDDED, task_directory
+from jointbert.workers import place
 from modelparity import InputError, UsageError
 
 STATE = "training"  # below the output directory: checkpoints, and data written for this training
@@ -58,6 +60,11 @@ def train(job: Job, *, resume: bool, on_update: Update, on_epoch: Epoch) -> Fini
     whose loss is no number ends it with an InputError: every parameter is lost from there on.
     """
     require(job.framework)
+    rank, size = place(job.framework)
+    if size != job.options.processes:
+        raise UsageError(f"processes: {job.options.processes}, but {size} were started")
+    if rank:
+        return _help(job, rank)
     _check_place(job.out, resume)
     with leaving_nothing(job.out), only_one(job.out):
         (job.out / STATE).mkdir(exist_ok=True)  # the sign that a training has begun here
@@ -65,20 +72,19 @@ def train(job: Job, *, resume: bool, on_update: Update, on_epoch: Epoch) -> Fini
         identity = _identity(job, settings)
         done = _finished(job.out / RECORD, identity) if resume else None
         if done is not None:
+            _meet(job, 0, None)
             return done
         store = Store(job.out / STATE, identity, job.options.save_steps)
+        ranks, _ = _meet(job, 0, {"settings": settings, "identity": identity})
         side = importlib.import_module(f"jointbert.in_{job.framework}.train")
-        predict = importlib.import_module(f"jointbert.in_{job.framework}.predict")
         network = importlib.import_module(f"jointbert.in_{job.framework}.model")
         labels = read_labels(settings["data"])
-        predict.start(settings)
-        keep_freed()
         listener = side.Listener(
             _counting(on_update),
             on_epoch,
             lambda m: saved.write(job.out, network.to_arrays(m), settings, labels),
         )
-        trained = side.fit(settings, listener, store)
+        trained = side.fit(settings, listener, store, ranks)
         # Once more: a kill between an epoch's end and its checkpoint may have left another epoch's.
         saved.write(job.out, network.to_arrays(trained.model), settings, labels)
         result = Finished(trained.evaluations, trained.best, len(trained.losses))
@@ -95,6 +101,36 @@ def _counting(on_update: Update) -> Update:
         on_update(done, total, loss)
 
     return checked
+
+
+def _help(job: Job, rank: int) -> Finished:
+    """What a process other than the first does: train its share with it, and write nothing."""
+    ranks, told = _meet(job, rank, None)
+    if told is None:
+        return Finished((), -1, 0)  # there was nothing to do
+    side = importlib.import_module(f"jointbert.in_{job.framework}.train")
+    store = Store(job.out / STATE, told["identity"], job.options.save_steps)
+    trained = side.fit(told["settings"], store=store, ranks=ranks)
+    return Finished(trained.evaluations, trained.best, len(trained.losses))
+
+
+def _meet(job: Job, rank: int, word: Any) -> tuple[Any, Any]:
+    """This process's place among the others, and the first one's word."""
+    together = importlib.import_module(f"jointbert.in_{job.framework}.together")
+    ranks = together.join(rank, job.options.processes)
+    if rank == 0:
+        _start(job)
+    told = together.told(ranks, word)
+    if rank:
+        _start(job)  # behind the first, which alone says what is wrong
+    return ranks, told
+
+
+def _start(job: Job) -> None:
+    predict = importlib.import_module(f"jointbert.in_{job.framework}.predict")
+    share = max(1, (os.cpu_count() or 1) // job.options.processes)
+    predict.start({**asdict(job.options), "threads": job.options.threads or share})
+    keep_freed()
 
 
 def prepare(job: Job) -> dict[str, Any]:

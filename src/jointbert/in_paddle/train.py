@@ -10,11 +10,15 @@ import paddle
 from paddle.optimizer.lr import LambdaDecay
 
 from jointbert.checkpoint import Progress, Store
+from jointbert.in_paddle import together
 from jointbert.in_paddle.data import Batch, Settings, encode, training_batches, training_order
 from jointbert.in_paddle.metrics import evaluate
 from jointbert.in_paddle.model import JointBert, build_model
 from jointbert.in_paddle.optimize import AdamW, build_optimizer, update
 from jointbert.in_paddle.strides import views
+from jointbert.in_paddle.together import ALONE, Ranks
+from jointbert.workers import PeerLost
+from modelparity import InputError
 
 Array = np.ndarray[Any, Any]
 
@@ -46,30 +50,31 @@ class Listener:
 QUIET = Listener()
 
 
-def fit(settings: Settings, listener: Listener = QUIET, store: Store | None = None) -> Trained:
+def fit(
+    settings: Settings,
+    listener: Listener = QUIET,
+    store: Store | None = None,
+    ranks: Ranks = ALONE,
+) -> Trained:
     """Train for `epochs` and keep the epoch of the best dev semantic-frame accuracy.
 
     Equal accuracies are told apart by the dev loss. Goes on from the checkpoint of `store` where it
-    has one, to the same parameters, bit for bit. Seeds Paddle's generator from `seed`.
+    has one, to the same parameters, bit for bit, in as many processes. Each of these calls this
+    function with what it is of the `ranks`; the first evaluates and saves, and all end with the
+    same parameters. Seeds Paddle's generator from `seed`.
     """
-    run = _begin(settings)
-    found = store.load() if store else None
+    run = _begin(settings, ranks)
+    found = _found(store, ranks)
     progress = found[1] if found else Progress()
     if found:
         _restore(run, found[0], len(progress.losses))
-    while not progress.finished(settings["epochs"], settings.get("patience", 0)):
-        for loss in _epoch(run, settings, len(progress.evaluations), len(progress.losses)):
-            progress.losses.append(loss)
-            listener.on_update(len(progress.losses), run.updates, loss)
-            if store and store.due(len(progress.losses)):
-                store.save(_state(run), progress)
-        better = progress.add(evaluate(run.model, settings, "dev"))
-        if better:
-            run.best = _parameters(run.model)
-            listener.on_best(run.model)
-        if store:
+    try:
+        _train(run, settings, progress, listener, store)
+    except PeerLost:
+        # Between two updates, so that all is there that a checkpoint needs.
+        if store and ranks.rank == 0 and progress.losses:
             store.save(_state(run), progress)
-        listener.on_epoch(len(progress.evaluations), progress.evaluations[-1], better)
+        raise
     run.model.set_state_dict(_tensors(run.best))
     run.model.eval()
     return Trained(run.model, tuple(progress.losses), tuple(progress.evaluations), progress.best)
@@ -77,6 +82,7 @@ def fit(settings: Settings, listener: Listener = QUIET, store: Store | None = No
 
 @dataclass
 class _Run:
+    ranks: Ranks
     model: JointBert
     optimizer: AdamW
     schedule: LambdaDecay
@@ -85,13 +91,44 @@ class _Run:
     best: Mapping[str, Array] = field(default_factory=dict)
 
 
-def _begin(settings: Settings) -> _Run:
+def _begin(settings: Settings, ranks: Ranks) -> _Run:
     paddle.seed(settings["seed"])
     model = build_model(settings)
     batches = len(training_order(settings, encode(settings, "train"), 0))
     per_epoch = -(-batches // settings.get("gradient_accumulation_steps", 1))
     updates = settings["epochs"] * per_epoch
-    return _Run(model, *build_optimizer(model, settings, updates), per_epoch, updates)
+    return _Run(ranks, model, *build_optimizer(model, settings, updates), per_epoch, updates)
+
+
+def _train(
+    run: _Run, settings: Settings, progress: Progress, listener: Listener, store: Store | None
+) -> None:
+    while not progress.finished(settings["epochs"], settings.get("patience", 0)):
+        for loss in _epoch(run, settings, len(progress.evaluations), len(progress.losses)):
+            progress.losses.append(loss)
+            listener.on_update(len(progress.losses), run.updates, loss)
+            if store and store.due(len(progress.losses)):
+                _save(run, progress, store)
+        better = progress.add(_scores(run, settings))
+        if better:
+            run.best = _parameters(run.model)
+            listener.on_best(run.model)
+        _save(run, progress, store)
+        listener.on_epoch(len(progress.evaluations), progress.evaluations[-1], better)
+
+
+def _found(store: Store | None, ranks: Ranks) -> tuple[dict[str, Array], Progress] | None:
+    """The latest checkpoint. The first process looks before the others, and complains alone."""
+    found = store.load() if store and ranks.rank == 0 else None
+    done = together.told(ranks, len(found[1].losses) if found else 0)
+    if store and ranks.rank:
+        found = store.load()
+    if (len(found[1].losses) if found else 0) != done:
+        raise InputError(
+            f"process {ranks.rank} finds another checkpoint than the first; all must"
+            " see the same --out"
+        )
+    return found
 
 
 def _epoch(run: _Run, settings: Settings, epoch: int, done: int) -> Iterator[float]:
@@ -99,8 +136,10 @@ def _epoch(run: _Run, settings: Settings, epoch: int, done: int) -> Iterator[flo
     run.model.train()
     groups = _grouped(settings, epoch)
     for number, group in enumerate(islice(groups, done - epoch * run.per_epoch, None), done):
-        # From the update's number, so that a checkpoint needs no generator's state.
-        paddle.seed(int(np.random.default_rng([settings["seed"], number]).integers(2**31)))
+        # From the update's number, so that a checkpoint needs no generator's state. Another mask
+        # for each process's rows; the first process draws as one that trains alone.
+        drawn = np.random.default_rng([settings["seed"], number, run.ranks.rank])
+        paddle.seed(int(drawn.integers(2**31)))
         yield _update(run, settings, group)
 
 
@@ -108,14 +147,31 @@ def _update(run: _Run, settings: Settings, group: Sequence[Batch]) -> float:
     """The loss of one update, from the gradients of these batches."""
     total = 0.0
     for batch in group:
-        outputs = run.model(**_tensors(batch))
-        loss = outputs["loss"] / len(group) if len(group) > 1 else outputs["loss"]
+        part = together.loss(run.ranks, run.model, _tensors(batch))
+        part = part / len(group) if len(group) > 1 else part
         with views(False):
-            loss.backward()
-        total += loss.item()
+            part.backward()
+        total += part.item()
+    total = together.add_up(run.ranks, run.model, total)
     update(run.model, run.optimizer, run.schedule, settings)
     run.optimizer.clear_grad(set_to_zero=False)
     return total
+
+
+def _scores(run: _Run, settings: Settings) -> dict[str, float]:
+    """Of the dev split, computed by the first process."""
+    result = evaluate(run.model, settings, "dev") if run.ranks.rank == 0 else {}
+    scores: dict[str, float] = together.told(
+        run.ranks, {name: value for name, value in result.items() if isinstance(value, float)}
+    )
+    return scores
+
+
+def _save(run: _Run, progress: Progress, store: Store | None) -> None:
+    """Write a checkpoint in the first process, for which the others wait."""
+    if store and run.ranks.rank == 0:
+        store.save(_state(run), progress)
+    together.told(run.ranks, None)
 
 
 def _grouped(settings: Settings, epoch: int) -> Iterator[list[Batch]]:

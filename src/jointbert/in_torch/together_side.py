@@ -1,0 +1,84 @@
+"""The face on the ladder of a training in two processes: the functions of docs/sides.md.
+
+The recorder's process is the first of the two. What another recorder runs, on the other side of the
+case, is the same framework in one process.
+"""
+
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, distributed
+from torch.optim import AdamW
+from torch.optim.lr_scheduler import LambdaLR
+
+from jointbert import recorders
+from jointbert.in_torch import data, metrics, model, optimize, together
+from jointbert.in_torch.data import Batch, Settings
+from jointbert.in_torch.model import JointBert
+from jointbert.in_torch.together import Ranks
+
+ADAPTER = "jointbert.in_torch.together_adapter"
+
+last: dict[str, Any] = {}  # the model of the last forward, and the rows of its whole batch
+
+
+@cache
+def ranks() -> Ranks:
+    """Which of the two this process is; the first call starts the other and waits for it."""
+    return together.join(*recorders.meet())
+
+
+def build_model(settings: Settings) -> JointBert:
+    """The model as training would start, in each process."""
+    ranks()
+    return model.build_model(settings)
+
+
+def forward(model: JointBert, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """This process's part of the loss; the adapter's `backward` adds up."""
+    last.update(model=model, rows=len(batch["input_ids"]))
+    return {"loss": together.loss(ranks(), model, batch)}
+
+
+def training_batches(settings: Settings, epoch: int) -> Iterator[Batch]:
+    """Every batch of an epoch, as the processes' shares make it up."""
+    for batch in data.training_batches(settings, epoch):
+        yield _made_up(together.share(ranks(), batch))
+
+
+def evaluate(model: JointBert, settings: Settings, split: str) -> dict[str, Any]:
+    """Metrics, predictions and logits of a whole split."""
+    return dict(metrics.evaluate(model, settings, split))
+
+
+def build_optimizer(model: JointBert, settings: Settings, updates: int) -> tuple[AdamW, LambdaLR]:
+    """AdamW and its schedule for a training of `updates` updates."""
+    return optimize.build_optimizer(model, settings, updates)
+
+
+def update(model: JointBert, optimizer: AdamW, schedule: LambdaLR, settings: Settings) -> None:
+    """Clip, apply the optimizer, advance the schedule, in each process."""
+    optimize.update(model, optimizer, schedule, settings)
+
+
+def _made_up(share: Batch) -> Batch:
+    """The shares of all processes, one behind the other."""
+    counts = _sum(
+        [len(share["input_ids"]) * (rank == ranks().rank) for rank in range(ranks().size)]
+    )
+    start = int(counts[: ranks().rank].sum())
+    batch = {}
+    for name, array in share.items():
+        whole = np.zeros((int(counts.sum()), *array.shape[1:]), array.dtype)
+        whole[start : start + len(array)] = array
+        batch[name] = _sum(whole)
+    return batch
+
+
+def _sum(values: Any) -> np.ndarray[Any, Any]:
+    tensor = torch.tensor(values)
+    distributed.all_reduce(tensor)
+    return np.array(tensor)
