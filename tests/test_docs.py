@@ -386,11 +386,12 @@ def test_every_setting_of_jointbert_is_documented_with_its_default():
 
 
 def test_the_faults_named_in_jointberts_page_can_be_planted():
-    from jointbert.faults import FAULTS
+    from jointbert.faults import FAULTS, together
 
     named = set(re.findall(r"`([a-z]+(?:-[a-z0-9]+)+)`", read("jointbert.md")))
     assert named
-    assert named <= {fault.name for fault in FAULTS}
+    assert named <= {fault.name for fault in (*FAULTS, *together.FAULTS)}
+    assert named >= {fault.name for fault in together.FAULTS}
 
 
 @pytest.mark.parametrize(("step", "key"), [(1, "pooled_output"), (3, "loss"), (7, "backward")])
