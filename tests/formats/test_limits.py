@@ -120,6 +120,32 @@ def test_an_archive_that_promises_the_impossible_is_refused(tmp_path):
     refused(tmp_path / "it.npz", bytes(content), "more than is possible")
 
 
+def test_the_list_of_members_is_read_once(tmp_path, monkeypatch):
+    arrays = {f"layer.{i}": np.full(3 + 20_000 * (i == 7), i) for i in range(30)}
+    np.savez_compressed(tmp_path / "it.npz", **arrays)
+    opened, real = [], zipfile.ZipFile
+    monkeypatch.setattr(zipfile, "ZipFile", lambda *a: opened.append(a) or real(*a))
+    found = everything(tmp_path / "it.npz")
+    assert {name: sum(map(sum, chunks)) for name, chunks in found.items()} == {
+        name: array.sum() for name, array in arrays.items()
+    }
+    assert len(opened) == 1
+
+
+@pytest.mark.parametrize("field", ["sum", "size"])
+def test_a_member_of_another_sum_or_size_is_refused(tmp_path, field):
+    stream = io.BytesIO()
+    np.savez_compressed(stream, w=np.arange(1000.0))
+    content = bytearray(stream.getvalue())
+    at = content.rfind(b"PK\x01\x02") + {"sum": 16, "size": 24}[field]
+    content[at] ^= 8
+    (tmp_path / "it.npz").write_bytes(bytes(content))
+    with pytest.raises(
+        InputError, match=r"w\.npy (cannot be inflated: its sum|inflates to another)"
+    ):
+        everything(tmp_path / "it.npz")
+
+
 @pytest.mark.parametrize("kind", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
 def test_other_compressions_are_refused(tmp_path, kind):
     array = io.BytesIO()
