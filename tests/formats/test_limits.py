@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from modelparity.errors import InputError
 from modelparity.formats import archives, open_tensors, printable
@@ -71,9 +72,43 @@ def test_an_index_that_names_itself_is_refused(tmp_path):
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes")
 def test_a_pipe_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "it.npy")
-    with pytest.raises(InputError, match="no regular file"):
-        open_tensors(tmp_path / "it.npy")
-    with pytest.raises(InputError, match="no file in it holds tensors"):
+    for path in (tmp_path / "it.npy", tmp_path):
+        with pytest.raises(InputError, match=r"it\.npy: it is no regular file"):
+            open_tensors(path)
+
+
+def test_a_directory_leaves_out_nothing_in_silence(tmp_path):
+    np.save(tmp_path / "x.npy", np.zeros(1))
+    (tmp_path / "lost").symlink_to(tmp_path / "gone.safetensors")
+    with pytest.raises(InputError, match="lost: it cannot be read"):
+        open_tensors(tmp_path)
+    (tmp_path / "lost").unlink()
+    (tmp_path / "loop").symlink_to(tmp_path, target_is_directory=True)
+    with pytest.raises(InputError, match="loop: it is a link to a directory"):
+        open_tensors(tmp_path)
+
+
+def test_links_to_files_are_followed(tmp_path):
+    np.save(tmp_path / "x.npy", np.zeros(1))
+    (tmp_path / "cached").mkdir()
+    (tmp_path / "cached" / "y.npy").symlink_to(tmp_path / "x.npy")
+    assert list(open_tensors(tmp_path / "cached")) == ["array"]
+
+
+def test_an_archive_of_any_ending_is_found_in_a_directory(tmp_path):
+    np.savez(tmp_path / "x.npz", w=np.zeros(1))
+    (tmp_path / "x.npz").rename(tmp_path / "model.pth.tar")
+    with zipfile.ZipFile(tmp_path / "sources.whl", "w") as archive:
+        archive.writestr("read.me", "no tensors")
+    assert list(open_tensors(tmp_path)) == ["w"]
+
+
+def test_shards_and_a_whole_model_of_one_name_are_two(tmp_path):
+    save_file({"w": np.zeros(1)}, tmp_path / "model.safetensors")
+    save_file({"w": np.zeros(1)}, tmp_path / "model-0.safetensors")
+    index = {"weight_map": {"w": "model-0.safetensors"}}
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
+    with pytest.raises(InputError, match="model/w stands in two of its files"):
         open_tensors(tmp_path)
 
 

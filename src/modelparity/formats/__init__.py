@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from modelparity.errors import InputError
-from modelparity.formats.archives import Archive
+from modelparity.formats.archives import Archive, entries
 from modelparity.formats.arrays import HEAD, MAGIC, read_npy, read_npz
 from modelparity.formats.checkpoints import is_torch_zip, read_pickle, read_torch_zip
 from modelparity.formats.pickles import is_pickle
@@ -116,7 +116,7 @@ def _directory(path: Path) -> Mapping[str, Tensor]:
     for file in files:
         if file.name.endswith(INDEX) and _is_index(mapped(file)()):
             sharded |= {file, *(file.parent / shard for shard in _listed(file))}
-            parts[file.with_name(file.name.removesuffix(INDEX))] = _shards(file)
+            parts[file] = _shards(file)
     for file in files:
         if file not in sharded and (file.suffix in EXPECTED or _begins_as_tensors(file)):
             parts[file] = _known(_file(file), file)
@@ -136,16 +136,25 @@ def _directory(path: Path) -> Mapping[str, Tensor]:
 
 
 def _files(path: Path) -> Iterator[Path]:
-    """The regular files below a directory that are not hidden."""
+    """The files below a directory that are not hidden.
+
+    InputError for links to directories, so that nothing is left out in silence, and no loop runs.
+    """
 
     def refuse(error: OSError) -> None:
         where = escaped(str(error.filename))
         raise InputError(f"{where}: it cannot be read: {error.strerror}")
 
     for place, folders, names in os.walk(path, onerror=refuse):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        found = (Path(place) / name for name in names if not name.startswith("."))
-        yield from (file for file in found if file.is_file())
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for folder in (Path(place) / name for name in folders):
+            if folder.is_symlink():  # it may lead anywhere, back here too
+                what = "it is a link to a directory, which is not followed: name what it leads to"
+                raise InputError(f"{escaped(str(folder))}: {what}")
+        for file in (Path(place) / name for name in names if not name.startswith(".")):
+            # What is no file, or leads nowhere, is left out only if no tensors are expected in it.
+            if file.is_file() or file.suffix in EXPECTED or not file.exists():
+                yield file
 
 
 def _begins_as_tensors(file: Path) -> bool:
@@ -153,11 +162,16 @@ def _begins_as_tensors(file: Path) -> bool:
     try:
         with file.open("rb") as stream:
             head = stream.read(16)
-    except OSError:
-        return False
+    except OSError as error:
+        where = escaped(str(file))
+        raise InputError(f"{where}: it cannot be read: {error.strerror}") from None
+    if head.startswith(ZIP):
+        names = [entry.filename for entry in entries(file)]
+        return is_torch_zip(names) or any(name.endswith(".npy") for name in names)
     return head.startswith(MAGIC) or is_safetensors(head) or is_pickle(head)
 
 
 def _inside(directory: Path, file: Path, name: str) -> str:
-    place = file.relative_to(directory).with_suffix("").as_posix()
+    named = file.with_name(file.name.removesuffix(INDEX))
+    place = named.relative_to(directory).with_suffix("").as_posix()
     return place if name == ALONE else f"{place}/{name}"

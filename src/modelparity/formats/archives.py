@@ -25,19 +25,24 @@ _BROKEN = (
 Place = tuple[Source, int, int]  # where the bytes come from, the first one, how many
 
 
+def entries(path: Path) -> list[zipfile.ZipInfo]:
+    """What an archive lists; InputError where it is broken."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return [entry for entry in archive.infolist() if not entry.is_dir()]
+    except (OSError, *_BROKEN) as error:
+        where = escaped(str(path))
+        raise InputError(f"{where}: the archive is broken: {_reason(error)}") from None
+
+
 class Archive:
     """An archive's members by name, each as a place in a source; nothing is extracted."""
 
     def __init__(self, path: Path, source: Source) -> None:
         self.path, self.where, self._source = path, escaped(str(path)), source
         self._inflated: dict[str, Source] = {}
-        try:
-            with zipfile.ZipFile(path) as archive:
-                entries = [entry for entry in archive.infolist() if not entry.is_dir()]
-        except (OSError, *_BROKEN) as error:
-            raise InputError(f"{self.where}: the archive is broken: {_reason(error)}") from None
         self._members: dict[str, zipfile.ZipInfo] = {}
-        for entry in entries:
+        for entry in entries(path):
             if entry.filename in self._members:
                 raise self._error(entry.filename, "stands there twice")
             self._members[entry.filename] = entry
