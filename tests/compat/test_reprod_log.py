@@ -123,6 +123,17 @@ def test_a_name_that_one_file_lacks_fails(tmp_path):
     assert "the first file has no such name" in log
 
 
+def test_a_name_commands_neither_terminal_nor_log(tmp_path):
+    _, log = written({"x\x1b[2J\ny\ud800": np.ones(2)}, {}, tmp_path / "log")
+    assert log.startswith("x y?: \n")
+
+
+def test_two_of_one_name_are_refused():
+    info = {"a.b": np.ones(2), "a": {"b": np.ones(2)}}
+    with pytest.raises(InputError, match=r"a\.b stands there twice"):
+        ReprodDiffHelper().compare_info(info, info)
+
+
 def test_nothing_compared_is_inconclusive(tmp_path):
     assert written({}, {}, tmp_path / "log")[0] is Outcome.INCONCLUSIVE
 

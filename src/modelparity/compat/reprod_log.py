@@ -18,8 +18,10 @@ from modelparity.compat.statistics import Array, Gap, gap
 from modelparity.errors import InputError
 from modelparity.formats import open_tensors
 from modelparity.model import Outcome
+from modelparity.report.text import clean
 
 METHODS = ("min", "max", "mean")
+THRESHOLD = 1e-6  # that package's
 _LINE = "[%(asctime)s] %(name)s %(levelname)s: %(message)s"
 
 
@@ -88,7 +90,7 @@ class ReprodDiffHelper:
     def report(
         self,
         diff_method: str | Sequence[str] = "mean",
-        diff_threshold: float = 1e-6,
+        diff_threshold: float = THRESHOLD,
         path: str | Path | None = "./diff.txt",
     ) -> Outcome:
         """Log every name with its figures to standard output and to a file.
@@ -112,7 +114,7 @@ class ReprodDiffHelper:
     def _tell(self, say: Callable[[str], None], methods: Sequence[str], limit: float) -> Outcome:
         failed = False
         for name, figures in self.diff_dict.items():
-            say(f"{name}: ")
+            say(f"{clean(name)}: ")
             passed = name not in self._problems
             for method in methods:
                 # Within is accepted; NaN, and an int8 that became its own negative, are not.
@@ -134,11 +136,14 @@ def _flat(info: Mapping[str, Any], start: str = "") -> dict[str, Array]:
     for key, value in info.items():
         name = f"{start}{key}"
         if isinstance(value, Mapping):
-            found |= _flat(value, f"{name}.")
+            inner = _flat(value, f"{name}.")
         elif isinstance(value, np.ndarray | np.generic):
-            found[name] = np.asarray(value)
+            inner = {name: np.asarray(value)}
         else:
             raise InputError(f"compare_info: {name}: no array, but {type(value).__name__}")
+        for twice in found.keys() & inner.keys():
+            raise InputError(f"compare_info: {twice} stands there twice")
+        found |= inner
     return found
 
 
