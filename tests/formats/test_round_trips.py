@@ -190,6 +190,13 @@ def test_strides_of_axes_with_one_element_are_of_no_account(tmp_path):
     same(open_tensors(tmp_path / "it.pt"), {"w": np.arange(3.0, dtype="f4")[None]})
 
 
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+def test_sets_are_left_out(tmp_path, protocol):
+    held = {"s": {1, 2}, "f": [frozenset([3, (4, "x")])], "n": 5}
+    (tmp_path / "it").write_bytes(pickle.dumps(held, protocol))
+    assert list(open_tensors(tmp_path / "it")) == ["n"]
+
+
 def test_integers_beyond_64_bits_are_left_out(tmp_path):
     held = {"seed": 1 << 100, "large": (1 << 64) - 1, "least": -(1 << 63), "flag": True}
     (tmp_path / "it").write_bytes(pickle.dumps(held, 4))

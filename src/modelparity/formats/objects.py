@@ -36,7 +36,7 @@ class Constant:
     name: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Raw:
     """Bytes that stay where they are in the buffer."""
 
@@ -44,7 +44,7 @@ class Raw:
     size: int
 
 
-@dataclass
+@dataclass(slots=True)
 class DtypeCode:
     """NumPy's dtype: its code and byte order; `O` where it holds objects."""
 
@@ -58,7 +58,7 @@ class DtypeCode:
         self.order = str(state[1]) if state[1] in ("<", ">") else "="
 
 
-@dataclass
+@dataclass(slots=True)
 class ArrayContent:
     """NumPy's array: its elements as bytes, or as a list where they are objects."""
 
@@ -93,7 +93,7 @@ class ArrayContent:
         return strided(where, dtype, (self.shape, strides), place, self.dtype.order)
 
 
-@dataclass
+@dataclass(slots=True)
 class Storage:
     """Torch's storage: where it lies is known at once, or at the end of a legacy file."""
 
@@ -104,7 +104,7 @@ class Storage:
     order: str = "<"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class View:
     """A tensor of torch's: a part of a storage, all counts in elements."""
 
@@ -225,6 +225,13 @@ def _listed(items: Any = ()) -> list[Any]:
     return list(items)
 
 
+def unordered(items: Any = ()) -> frozenset[Any]:
+    """What stands for every set: nothing. ValueError where arrays would be lost by that."""
+    if any(isinstance(item, Leaf) for item in _listed(items)):
+        raise ValueError("a set of arrays has no order: save a list")
+    return frozenset()
+
+
 def _complex(real: Any = 0.0, imaginary: Any = 0.0) -> complex:
     return complex(float(real), float(imaginary))
 
@@ -255,8 +262,8 @@ def _table() -> Mapping[tuple[str, str], Any]:
             (module, "tuple"): Made(lambda items=(): tuple(_listed(items))),
             (module, "list"): Made(_listed),
             (module, "dict"): Made(_dictionary),
-            (module, "set"): Made(lambda items=(): _listed(items)),
-            (module, "frozenset"): Made(lambda items=(): _listed(items)),
+            (module, "set"): Made(unordered),
+            (module, "frozenset"): Made(unordered),
             (module, "bytes"): Made(_bytes),
             (module, "bytearray"): Made(_bytes),
         }

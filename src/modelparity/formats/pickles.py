@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from modelparity.errors import InputError
+from modelparity.formats.objects import unordered
 from modelparity.formats.printing import printable
 from modelparity.formats.program import MARK, Part, Persistent, Program, plain
 from modelparity.formats.sources import Buffer
@@ -26,23 +27,23 @@ def _pushing(make: Callable[[Program], Any]) -> Step:
 
 
 def _memorise(program: Program) -> None:
-    program.memo[program.byte()] = program.stack[-1]
+    program.memo[program.byte()] = program.top(object)
 
 
 def _memorise_far(program: Program) -> None:
-    program.memo[program.number(4)] = program.stack[-1]
+    program.memo[program.number(4)] = program.top(object)
 
 
 def _memorise_next(program: Program) -> None:
-    program.memo[len(program.memo)] = program.stack[-1]
+    program.memo[len(program.memo)] = program.top(object)
 
 
 def _recall(program: Program) -> None:
-    program.stack.append(program.memo[program.byte()])
+    program.recall(program.byte())
 
 
 def _recall_far(program: Program) -> None:
-    program.stack.append(program.memo[program.number(4)])
+    program.recall(program.number(4))
 
 
 def _tuple(count: int) -> Step:
@@ -86,8 +87,8 @@ def _set_items(program: Program) -> None:
 
 
 def _add_items(program: Program) -> None:
-    items = program.since_mark()
-    program.top(set).update(map(plain, items))
+    unordered(program.since_mark())
+    program.top(frozenset)
 
 
 def _dictionary(program: Program) -> None:
@@ -123,7 +124,7 @@ INSTRUCTIONS: Mapping[int, Step] = {
         "\x80": _protocol,
         "\x95": _frame,
         "(": _pushing(lambda p: MARK),
-        "0": lambda p: p.stack.pop() and None,
+        "0": Program.drop,
         "1": lambda p: p.since_mark() and None,
         "2": _pushing(lambda p: p.top(object)),
         "N": _pushing(lambda p: None),
@@ -157,9 +158,9 @@ INSTRUCTIONS: Mapping[int, Step] = {
         "d": _dictionary,
         "s": _set_item,
         "u": _set_items,
-        "\x8f": _pushing(lambda p: set()),
+        "\x8f": _pushing(lambda p: unordered()),
         "\x90": _add_items,
-        "\x91": _pushing(lambda p: frozenset(map(plain, p.since_mark()))),
+        "\x91": _pushing(lambda p: unordered(p.since_mark())),
         "h": _recall,
         "j": _recall_far,
         "q": _memorise,

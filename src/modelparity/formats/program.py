@@ -84,6 +84,17 @@ class Program:
             raise ValueError("the stack is empty")
         return self.stack.pop()
 
+    def drop(self) -> None:
+        """Forget what was pushed last, a mark too."""
+        self.top(object)
+        del self.stack[-1]
+
+    def recall(self, number: int) -> None:
+        """Push what was kept under a number."""
+        if number not in self.memo:
+            raise ValueError(f"it has kept nothing under {number}")
+        self.stack.append(self.memo[number])
+
     def top(self, kind: type) -> Any:
         """What was pushed last, which stays."""
         if not self.stack or not isinstance(self.stack[-1], kind):
@@ -106,7 +117,10 @@ class Program:
         self.copies_left -= sum(len(a) for a in (arguments, *arguments) if isinstance(a, SIZED))
         if self.copies_left < 0:
             raise ValueError("it copies more than it holds")
-        self.stack.append(made.make(*arguments))
+        try:
+            self.stack.append(made.make(*arguments))
+        except TypeError:
+            raise ValueError("it calls with other arguments than are expected") from None
 
     def build(self) -> None:
         """Give an object its state; that of a dictionary's attributes is not looked at."""

@@ -96,7 +96,7 @@ def _inside(name: str, value: Any) -> Iterator[tuple[str, Any]] | None:
         return iter([(name, value[1])])
     if isinstance(value, list | tuple):
         return _named(name, enumerate(value))
-    return iter(()) if isinstance(value, set | frozenset) else None
+    return iter(()) if isinstance(value, frozenset) else None
 
 
 def _named(outer: str, items: Iterable[tuple[Any, Any]]) -> Iterator[tuple[str, Any]]:
