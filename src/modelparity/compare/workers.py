@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
+from pathlib import Path
 
 from modelparity.compare.tasks import Files, Result, Task, run
 from modelparity.errors import InputError, ParityError, UsageError
@@ -64,7 +65,7 @@ def _on_dask(files: Files, tasks: Sequence[Task], address: str) -> Iterator[Resu
     with client:
         if not client.scheduler_info().get("workers"):
             raise UsageError(f"--dask {address}: the cluster has no workers; start some first")
-        futures = client.map(partial(run, files), list(tasks), pure=False, retries=AGAIN)
+        futures = client.map(partial(run, _anywhere(files)), list(tasks), pure=False, retries=AGAIN)
         try:
             for future in futures:
                 result: Result = future.result()
@@ -83,3 +84,9 @@ def _on_dask(files: Files, tasks: Sequence[Task], address: str) -> Iterator[Resu
             raise InputError(
                 f"--dask {address}: a worker cannot read {what}; do all see the same paths?"
             ) from None
+
+
+def _anywhere(files: Files) -> Files:
+    """The same for workers that were started in other directories."""
+    found = {key: v.absolute() if isinstance(v, Path) else v for key, v in files._asdict().items()}
+    return Files(**found)
