@@ -7,7 +7,7 @@ from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from pathlib import Path
 
-from modelparity.compare.tasks import Files, Result, Task, run
+from modelparity.compare.tasks import Files, Result, Task, Tensors, run
 from modelparity.errors import InputError, ParityError, UsageError
 
 AGAIN = 3  # times that tasks are given out; a worker that the system killed is replaced
@@ -88,5 +88,11 @@ def _on_dask(files: Files, tasks: Sequence[Task], address: str) -> Iterator[Resu
 
 def _anywhere(files: Files) -> Files:
     """The same for workers that were started in other directories."""
-    found = {key: v.absolute() if isinstance(v, Path) else v for key, v in files._asdict().items()}
-    return Files(**found)
+    reference, candidate, truth = map(_absolute, files[:3])
+    assert reference is not None
+    assert candidate is not None
+    return Files(reference, candidate, truth, files.run)
+
+
+def _absolute(source: Path | Tensors | None) -> Path | Tensors | None:
+    return source.absolute() if isinstance(source, Path) else source

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 from modelparity.errors import InputError
-from modelparity.formats.objects import ADMITTED, Made, Raw, Restored
+from modelparity.formats.leaves import Raw, Restored
+from modelparity.formats.objects import ADMITTED, Made
 from modelparity.formats.printing import printable
 from modelparity.formats.sources import Buffer
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from modelparity.errors import InputError
-from modelparity.formats.objects import ArrayContent, View
+from modelparity.formats.leaves import ArrayContent, Storage, View
 from modelparity.formats.printing import printable
 from modelparity.formats.sources import Source
 from modelparity.formats.tensor import Array, Chunks, Tensor, is_shape, of_array
@@ -51,6 +51,8 @@ def _tensor(leaf: Any, name: str, source: Source) -> Tensor | None:
             return leaf.tensor(source)
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from None
+    if isinstance(leaf, Storage):
+        raise ValueError(f"{name}: a storage without a tensor is not read")
     if isinstance(leaf, bool | int | float | complex):
         number = _number(leaf)
         return None if number is None else of_array(number)
