@@ -12,10 +12,11 @@ import gc
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from modelparity.errors import InputError
 from modelparity.formats.archives import Archive, entries
-from modelparity.formats.arrays import HEAD, MAGIC, read_npy, read_npz
+from modelparity.formats.arrays import HEAD, MAGIC, read_nested, read_npy, read_npz
 from modelparity.formats.checkpoints import is_torch_zip, read_pickle, read_torch_zip
 from modelparity.formats.pickles import is_pickle
 from modelparity.formats.printing import escaped, printable
@@ -24,7 +25,7 @@ from modelparity.formats.sources import Buffer, mapped
 from modelparity.formats.tensor import Chunks, Tensor
 from modelparity.formats.tree import ALONE
 
-__all__ = ["Chunks", "Tensor", "open_tensors", "printable"]
+__all__ = ["Chunks", "Tensor", "open_nested", "open_tensors", "printable"]
 
 # Files of a directory that must hold tensors; what has another ending is read if it does.
 EXPECTED = {".safetensors", ".npy", ".npz", ".pt", ".pth", ".bin", ".ckpt", ".pdparams", ".pdopt"}
@@ -48,6 +49,22 @@ def open_tensors(path: Path) -> Mapping[str, Tensor]:
         if found is None and _is_index(mapped(path)()):
             found = _shards(path)
         return _known(found, path)
+
+
+def open_nested(path: Path) -> Mapping[Any, Any]:
+    """The same of `reprod_log`'s dictionaries within dictionaries, as they were saved.
+
+    Of other formats what `open_tensors` finds.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        source = mapped(path)
+        if bytes(source()[:6]) == MAGIC:
+            with _uncollected():
+                found = read_nested((source, 0, len(source())), escaped(str(path)))
+            if found is not None:
+                return found
+    return open_tensors(path)
 
 
 @contextlib.contextmanager

@@ -45,6 +45,30 @@ def tensors_of(content: Any, source: Source, where: str) -> dict[str, Tensor]:
         raise InputError(f"{where}: {printable(str(error))}") from None
 
 
+def nested_of(content: Any, source: Source, where: str) -> dict[Any, Any] | None:
+    """The same in the dictionaries that hold them, lists as dictionaries by their places.
+
+    None where content is no dictionary.
+    """
+    found = tensors_of(content, source, where)
+    held = content.held() if isinstance(content, ArrayContent) else [content]
+    return _nested(held[0], found, "") if held and isinstance(held[0], dict) else None
+
+
+def _nested(content: dict[Any, Any], found: dict[str, Tensor], outer: str) -> dict[Any, Any]:
+    nested: dict[Any, Any] = {}
+    for key, (full, value) in zip(content, _named(outer, content.items()), strict=True):
+        if isinstance(value, dict):
+            nested[key] = _nested(value, found, full)
+            continue
+        names = [name for name, _ in _leaves(value, full) if name in found]
+        if names == [full]:
+            nested[key] = found[full]
+        elif names:
+            nested[key] = {name[len(full) + 1 :]: found[name] for name in names}
+    return nested
+
+
 def _tensor(leaf: Any, name: str, source: Source) -> Tensor | None:
     if isinstance(leaf, ArrayContent | View):
         try:
@@ -66,9 +90,9 @@ def _number(value: bool | float | complex) -> Array | None:
     return np.array(value, kinds[type(value)])
 
 
-def _leaves(content: Any) -> Iterator[tuple[str, Any]]:
+def _leaves(content: Any, name: str = "") -> Iterator[tuple[str, Any]]:
     """(name, what is no container), in order, without recursion."""
-    waiting: list[Iterator[tuple[str, Any]]] = [iter([("", content)])]
+    waiting: list[Iterator[tuple[str, Any]]] = [iter([(name, content)])]
     for _ in range(MOST):
         if len(waiting) > DEEPEST:
             raise ValueError("it is nested too deep")
