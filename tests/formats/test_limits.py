@@ -50,6 +50,12 @@ def test_a_long_key_of_many_things_is_refused(tmp_path):
     refused(tmp_path / "it", pickle.dumps({("k" * 5000,): 1}, 4), "more than 4,096 characters")
 
 
+def test_a_name_without_end_is_refused(tmp_path):
+    save_file({"k" * 5000: np.ones(1)}, tmp_path / "it.safetensors")
+    with pytest.raises(InputError, match=r"kkk\.\.\. has more than 4,096 characters"):
+        open_tensors(tmp_path / "it.safetensors")
+
+
 def test_calls_within_calls_are_refused(tmp_path):
     nested = b"ctorch._tensor\n_rebuild_from_type_v2\nq\x00"
     part = b"h\x00ctorch\nTensor\n)\x87" * 2

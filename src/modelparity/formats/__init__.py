@@ -23,7 +23,7 @@ from modelparity.formats.printing import escaped, printable
 from modelparity.formats.safetensors import is_safetensors, parsed, read_index, read_safetensors
 from modelparity.formats.sources import Buffer, mapped
 from modelparity.formats.tensor import Chunks, Tensor
-from modelparity.formats.tree import ALONE
+from modelparity.formats.tree import ALONE, LONGEST
 
 __all__ = ["Chunks", "Tensor", "open_nested", "open_tensors", "printable"]
 
@@ -82,6 +82,10 @@ def _uncollected() -> Iterator[None]:
 def _known(found: Mapping[str, Tensor] | None, path: Path) -> Mapping[str, Tensor]:
     if found is None:
         what = "it is no file of tensors: none of the known formats begins so"
+        raise InputError(f"{escaped(str(path))}: {what}")
+    long = next((name for name in found if len(name) > LONGEST), None)
+    if long is not None:
+        what = f"{printable(long)} has more than {LONGEST:,} characters"
         raise InputError(f"{escaped(str(path))}: {what}")
     return found
 
