@@ -15,8 +15,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from command import environment
 from modelparity.errors import InputError
-from modelparity.formats import archives, open_tensors, printable
+from modelparity.formats import archives, open_tensors, printable, safetensors
 
 ROOT = Path(__file__).parents[2]
 
@@ -48,6 +49,56 @@ def test_a_long_key_of_many_things_is_refused(tmp_path):
     long = {"k" * 4000: [None] * 50_000}
     refused(tmp_path / "it", pickle.dumps(long, 4), "its names have more than")
     refused(tmp_path / "it", pickle.dumps({("k" * 5000,): 1}, 4), "more than 4,096 characters")
+
+
+# Each asks for the most memory by the fewest bytes: sets, dictionaries, places in the memo, arrays.
+GREEDY = {
+    "sets": b"(" + b"\x8f" * 500_000 + b"t.",
+    "dictionaries": b"(" + b"}" * 500_000 + b"t.",
+    "left": b"}" * 100_000 + b".",
+    "memo": b"N" + b"\x94" * 500_000 + b".",
+    "calls": b"cnumpy.core.multiarray\n_reconstruct\nq\x00](" + b"h\x00)R" * 250_000 + b"e.",
+    "numbers": b"](" + b"K\x01" * 250_000 + b"e.",
+}
+# A tenth of what is allowed, of the memory too, so that it takes a tenth of the time.
+ASK = (
+    "import resource, sys\n"
+    "from pathlib import Path\n"
+    "from modelparity.formats import open_tensors, program, tree\n"
+    "program.KEPT //= 10; tree.MOST //= 10; tree.MOST_TENSORS //= 10\n"
+    "now = int(Path('/proc/self/statm').read_text().split()[0]) * resource.getpagesize()\n"
+    "resource.setrlimit(resource.RLIMIT_AS, (now + (54 << 20), now + (54 << 20)))\n"
+    "try:\n    print(len(open_tensors(Path(sys.argv[1]))))\n"
+    "except Exception as error:\n    print(type(error).__name__, error)\n"
+)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
+@pytest.mark.parametrize("kind", GREEDY)
+def test_a_greedy_pickle_is_refused_in_half_a_gigabyte(tmp_path, kind):
+    (tmp_path / "it").write_bytes(b"\x80\x04" + GREEDY[kind])
+    run = [sys.executable, "-c", ASK, str(tmp_path / "it")]
+    done = subprocess.run(run, env=environment(), capture_output=True, text=True, check=False)
+    assert done.stdout.startswith("InputError"), done.stdout
+
+
+def test_pickles_in_an_archive_may_not_grow_without_measure(tmp_path):
+    with zipfile.ZipFile(tmp_path / "it.pt", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("it/data.pkl", b"\x80\x02](" + b"K\x01" * (1 << 20) + b"e.")
+    with pytest.raises(InputError, match="as those of zip bombs do"):
+        open_tensors(tmp_path / "it.pt")
+    held = np.array({"n": [1] * (1 << 19)}, dtype=object)
+    np.savez_compressed(tmp_path / "it.npz", a=held, b=held)
+    with pytest.raises(InputError, match="as those of zip bombs do"):
+        open_tensors(tmp_path / "it.npz")
+
+
+def test_json_of_more_parts_than_tensors_have_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(safetensors, "MOST_PARTS", 1000)
+    header = b'{"w":[' + b"[]," * 1000 + b"[]]}"
+    content = len(header).to_bytes(8, "little") + header
+    refused(tmp_path / "it", content, "the header has more than 1,000 parts")
 
 
 def test_a_name_without_end_is_refused(tmp_path):

@@ -16,6 +16,7 @@ LOCAL = 30  # bytes of a local file header before its name (PKWARE's APPNOTE, 4.
 # Deflate shrinks to a thousandth at most, and weights hardly at all. An archive that grows by more
 # than SWELLING into more than PLENTY bytes is made to fill a disk.
 SWELLING, PLENTY = 200, 1 << 30
+MANY = 1 << 20  # bytes of pickles, whose content is kept in memory; the same of them
 STEP = 1 << 20  # bytes that are inflated at a time
 SMALL = 1 << 16  # bytes of a member that is inflated into memory: a file for each takes longer
 _BROKEN = (
@@ -41,6 +42,7 @@ class Archive:
     def __init__(self, path: Path, source: Source) -> None:
         self.path, self.where, self._source = path, escaped(str(path)), source
         self._inflated: dict[str, Source] = {}
+        self._pickles = 0, 0  # bytes of those that were asked for, and what they inflate to
         self._members: dict[str, zipfile.ZipInfo] = {}
         for entry in entries(path):
             if entry.filename in self._members:
@@ -61,6 +63,13 @@ class Archive:
         if name not in self._inflated:
             self._inflated[name] = kept(lambda: self._spooled(entry))
         return self._inflated[name], 0, entry.file_size
+
+    def pickle(self, name: str) -> Place:
+        """The place of a member that holds a pickle."""
+        entry, (before, after) = self._members[name], self._pickles
+        self._pickles = before + entry.compress_size, after + entry.file_size
+        self._check_growth(*self._pickles, MANY)
+        return self.place(name)
 
     def head(self, name: str, count: int) -> bytes:
         """A member's first bytes."""
@@ -96,7 +105,10 @@ class Archive:
             before, after = before + entry.compress_size, after + entry.file_size
             if entry.file_size > 2000 * (entry.compress_size + 1):
                 raise self._error(entry.filename, "says that it inflates to more than is possible")
-        if after > PLENTY and after > SWELLING * before:
+        self._check_growth(before, after, PLENTY)
+
+    def _check_growth(self, before: int, after: int, enough: int) -> None:
+        if after > enough and after > SWELLING * before:
             grown = f"its {before:,} bytes inflate to {after:,}, as those of zip bombs do"
             raise InputError(f"{self.where}: {grown}: save the arrays uncompressed")
 

@@ -21,7 +21,7 @@ from modelparity.formats.tensor import (
     row_major,
     strided,
 )
-from modelparity.formats.tree import ALONE, nested_of, tensors_of
+from modelparity.formats.tree import ALONE, MOST_TENSORS, nested_of, tensors_of
 
 MAGIC = b"\x93NUMPY"
 LONGEST = 10_000  # bytes of a header, as NumPy's own limit
@@ -108,10 +108,14 @@ def read_npz(archive: Archive) -> dict[str, Tensor]:
         if not member.endswith(".npy"):
             raise InputError(f"{where} is no npy file")
         name = member.removesuffix(".npy")
-        tensors = read_npy(archive.head(member, HEAD), archive.place(member), where)
+        head = archive.head(member, HEAD)
+        pickled = _header(head, where)[0]["descr"] == OBJECTS
+        tensors = read_npy(head, (archive.pickle if pickled else archive.place)(member), where)
         for inner, tensor in tensors.items():
             full = name if inner == ALONE else f"{name}.{inner}"
             if full in found:
                 raise InputError(f"{where}: {printable(full)} stands there twice")
             found[full] = tensor
+        if len(found) > MOST_TENSORS:
+            raise InputError(f"{where}: the archive holds more than {MOST_TENSORS:,} tensors")
     return found

@@ -45,7 +45,7 @@ def read_torch_zip(archive: Archive) -> dict[str, Tensor]:
             raise ValueError(f"storage {key} holds {found.size} bytes, not {size}")
         return found
 
-    source, place, size = archive.place(pickles[0])
+    source, place, size = archive.pickle(pickles[0])
     content, _ = unpickled(source(), archive.where, (place, place + size), persistent)
     return tensors_of(content, source, archive.where)
 

@@ -117,11 +117,14 @@ def _listed(items: Any = ()) -> list[Any]:
     return list(items)
 
 
+SET: frozenset[Any] = frozenset()
+
+
 def unordered(items: Any = ()) -> frozenset[Any]:
     """What stands for every set: nothing. ValueError where arrays would be lost by that."""
     if any(isinstance(item, Leaf) for item in _listed(items)):
         raise ValueError("a set of arrays has no order: save a list")
-    return frozenset()
+    return SET
 
 
 def _complex(real: Any = 0.0, imaginary: Any = 0.0) -> complex:

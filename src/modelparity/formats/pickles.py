@@ -26,16 +26,24 @@ def _pushing(make: Callable[[Program], Any]) -> Step:
     return lambda program: program.stack.append(make(program))
 
 
+def _keeping(make: Callable[[Program], Any]) -> Step:
+    def step(program: Program) -> None:
+        program.keep()
+        program.stack.append(make(program))
+
+    return step
+
+
 def _memorise(program: Program) -> None:
-    program.memo[program.byte()] = program.top(object)
+    program.memorise(program.byte())
 
 
 def _memorise_far(program: Program) -> None:
-    program.memo[program.number(4)] = program.top(object)
+    program.memorise(program.number(4))
 
 
 def _memorise_next(program: Program) -> None:
-    program.memo[len(program.memo)] = program.top(object)
+    program.memorise(len(program.memo))
 
 
 def _recall(program: Program) -> None:
@@ -51,6 +59,7 @@ def _tuple(count: int) -> Step:
         taken = tuple(program.stack[-count:])
         if len(taken) < count or MARK in taken:
             raise ValueError("a tuple lacks elements")
+        program.keep()
         program.stack[-count:] = [taken]
 
     return step
@@ -93,6 +102,7 @@ def _add_items(program: Program) -> None:
 
 def _dictionary(program: Program) -> None:
     items = program.since_mark()
+    program.keep()
     program.stack.append({})
     program.fill(items)
 
@@ -145,16 +155,16 @@ INSTRUCTIONS: Mapping[int, Step] = {
         "C": _pushing(lambda p: p.raw(p.byte())),
         "\x8e": _pushing(lambda p: p.raw(p.number(8))),
         "\x96": _pushing(lambda p: p.raw(p.number(8))),
-        "]": _pushing(lambda p: []),
+        "]": _keeping(lambda p: []),
         "a": _append,
         "e": _appends,
-        "l": _pushing(lambda p: p.since_mark()),
+        "l": _keeping(lambda p: p.since_mark()),
         ")": _pushing(lambda p: ()),
-        "t": _pushing(lambda p: tuple(p.since_mark())),
+        "t": _keeping(lambda p: tuple(p.since_mark())),
         "\x85": _tuple(1),
         "\x86": _tuple(2),
         "\x87": _tuple(3),
-        "}": _pushing(lambda p: {}),
+        "}": _keeping(lambda p: {}),
         "d": _dictionary,
         "s": _set_item,
         "u": _set_items,
@@ -196,7 +206,7 @@ def unpickled(
         for _ in range(MOST):
             code = program.byte()
             if code == STOP:
-                return program.pop(), program.place
+                return program.result(), program.place
             step = INSTRUCTIONS.get(code)
             if step is None:
                 raise ValueError(f"instruction {code:#04x} is not read")

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,12 @@ from modelparity.errors import InputError
 from modelparity.formats.leaves import ArrayContent, Storage, View
 from modelparity.formats.printing import printable
 from modelparity.formats.sources import Source
-from modelparity.formats.tensor import Array, Chunks, Tensor, is_shape, of_array
+from modelparity.formats.tensor import Array, Chunks, Tensor, is_shape
 
 ALONE = "array"  # the name of a tensor that has none
 # Things that are held several times count as often: a few lists within lists unfold to billions.
 MOST, DEEPEST = 3_000_000, 200
+MOST_TENSORS = 1_000_000  # in memory each takes less than 1,000 bytes
 LONGEST, MOST_TEXT = 4096, 1 << 27  # characters of a name, of all names
 BIG = "UnpackBigParamInfor@@"  # Paddle's key for parameters that it has cut into slices
 NAMES = "StructuredToParameterName@@"  # Paddle's table of names, no tensor
@@ -40,6 +42,8 @@ def tensors_of(content: Any, source: Source, where: str) -> dict[str, Tensor]:
             if name in found:
                 raise ValueError(f"{name} stands there twice")
             found[name] = tensor
+            if len(found) > MOST_TENSORS:
+                raise ValueError(f"it holds more than {MOST_TENSORS:,} tensors")
         return _joined(found, content)
     except ValueError as error:
         raise InputError(f"{where}: {printable(str(error))}") from None
@@ -78,16 +82,23 @@ def _tensor(leaf: Any, name: str, source: Source) -> Tensor | None:
     if isinstance(leaf, Storage):
         raise ValueError(f"{name}: a storage without a tensor is not read")
     if isinstance(leaf, bool | int | float | complex):
-        number = _number(leaf)
-        return None if number is None else of_array(number)
+        return _number(leaf)
     return None
 
 
-def _number(value: bool | float | complex) -> Array | None:
-    kinds = {bool: np.bool_, int: np.int64, float: np.float64, complex: np.complex128}
+def _number(value: bool | float | complex) -> Tensor | None:
+    kinds = {bool: "bool", int: "int64", float: "float64", complex: "complex128"}
+    dtype = kinds[type(value)]
     if type(value) is int and not -(1 << 63) <= value < 1 << 63:
-        return np.array(value, np.uint64) if 0 < value < 1 << 64 else None
-    return np.array(value, kinds[type(value)])
+        if not 0 < value < 1 << 64:
+            return None
+        dtype = "uint64"
+    return Tensor(dtype, (), partial(_alone, value, dtype))
+
+
+def _alone(value: complex, dtype: str, size: int) -> Iterator[Array]:
+    del size
+    yield np.array([value], dtype)
 
 
 def _leaves(content: Any, name: str = "") -> Iterator[tuple[str, Any]]:
