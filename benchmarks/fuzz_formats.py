@@ -9,6 +9,7 @@ reach the same lines.
 """
 
 import argparse
+import contextlib
 import hashlib
 import io
 import json
@@ -330,41 +331,50 @@ class Corpus:
 
 
 def fuzz(options: argparse.Namespace, directory: Path) -> int:
-    rng, corpus, findings = random.Random(options.seed), Corpus(), {}
+    corpus, findings, start = Corpus(), {}, time.process_time()
     (directory / "shard").write_bytes(safetensors({"w": np.ones(2, "f4")}))
-    path, runs, start = directory / "it", 0, time.process_time()
-    told = start
-    given = [p.read_bytes() for p in sorted(options.corpus.iterdir())] if options.corpus else []
-    waiting = [*seeds(), *given]
-    while waiting or time.process_time() - start < options.seconds:
-        if waiting:
-            content = waiting.pop()
-        else:
-            # New files are tried more often than old ones.
-            near = min(len(corpus.files), int(rng.expovariate(1 / (1 + len(corpus.files) / 3))) + 1)
-            chosen = corpus.files[-near][0]
-            content = mutated(chosen, rng.choice(corpus.files)[0], rng)[:LARGEST]
-        path.write_bytes(content)
-        lines, found = traced(path)
-        runs += 1
-        if found and (problem := limited(path) or ("" if "too long" in found else found)):
-            kind = problem[:60]
-            if kind not in findings:
-                findings[kind] = content
-                print(f"finding: {printable(problem)}", flush=True)
-                if options.found:
-                    name = hashlib.sha256(content).hexdigest()[:16]
-                    (options.found / name).write_bytes(content)
-        corpus.add(content, lines)
-        if time.process_time() - told > 60:
-            told = time.process_time()
-            print(progress(runs, corpus, findings, told - start), flush=True)
+    runs = 0
+    with contextlib.suppress(KeyboardInterrupt):  # what was reached until then is kept
+        for runs, content in enumerate(candidates(options, corpus, start), 1):
+            attempted(content, directory / "it", corpus, findings, options.found)
+            if runs % 4000 == 0:
+                print(progress(runs, corpus, findings, time.process_time() - start), flush=True)
     print(progress(runs, corpus, findings, time.process_time() - start))
     if options.keep:
         for content in corpus.fewest():
             name = hashlib.sha256(content).hexdigest()[:16]
             (options.keep / name).write_bytes(content)
     return 1 if findings else 0
+
+
+def candidates(options: argparse.Namespace, corpus: Corpus, start: float) -> Iterator[bytes]:
+    """The seeds, the files that were given, then changed ones of the corpus until time is up."""
+    rng = random.Random(options.seed)
+    yield from (
+        [*(p.read_bytes() for p in sorted(options.corpus.iterdir()))] if options.corpus else []
+    )
+    yield from seeds()
+    while time.process_time() - start < options.seconds:
+        # New files are tried more often than old ones.
+        near = min(len(corpus.files), int(rng.expovariate(1 / (1 + len(corpus.files) / 3))) + 1)
+        chosen = corpus.files[-near][0]
+        yield mutated(chosen, rng.choice(corpus.files)[0], rng)[:LARGEST]
+
+
+def attempted(
+    content: bytes, path: Path, corpus: Corpus, findings: dict[str, bytes], place: Path | None
+) -> None:
+    """Try a file: it joins the corpus for what it reaches, and the findings for what it does."""
+    path.write_bytes(content)
+    lines, found = traced(path)
+    if found and (problem := limited(path) or ("" if "too long" in found else found)):
+        kind = problem[:60]
+        if kind not in findings:
+            findings[kind] = content
+            print(f"finding: {printable(problem)}", flush=True)
+            if place:
+                (place / hashlib.sha256(content).hexdigest()[:16]).write_bytes(content)
+    corpus.add(content, lines)
 
 
 def printable(text: str) -> str:

@@ -211,7 +211,7 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _diff(options: argparse.Namespace) -> int:
-    if options.format == diff.REPROD_LOG and not options.json:
+    if options.format == diff.REPROD_LOG:
         return EXIT[familiar_log(options)]
     progress = Progress(quiet=options.quiet)
     try:

@@ -38,7 +38,32 @@ def test_roles_are_keywords():
         assert_aligned(X, X)
 
 
-@pytest.mark.parametrize("value", ["text", None, object()])
+def test_lists_of_numbers_are_one_array():
+    assert_aligned(candidate=X.tolist(), reference=X)
+    assert_aligned(candidate={"a": [[1, 2], (3, 4)]}, reference={"a": np.array([[1, 2], [3, 4]])})
+    with pytest.raises(AssertionError, match="dtype float64 against int64"):
+        assert_aligned(candidate=[1.0, 2.0], reference=[1, 2])
+
+
+def test_two_of_one_name_are_refused():
+    with pytest.raises(UsageError, match=r"a\.b stands there twice"):
+        assert_aligned(candidate={"a.b": X, "a": {"b": X}}, reference=X)
+
+
+class OfAFramework:
+    """An array as a framework hands it out that has neither DLPack nor `float`."""
+
+    dtype = "<dtype: 'bfloat16'>"
+
+    def __array__(self, dtype=None, copy=None):
+        return X.astype(np.float32)
+
+
+def test_a_narrow_dtype_is_known_however_it_is_written():
+    assert tensor(OfAFramework()).dtype == "bfloat16"
+
+
+@pytest.mark.parametrize("value", ["text", None, object(), np.longdouble(1), [[1.0], [1.0, 2.0]]])
 def test_what_is_no_array_is_refused(value):
     with pytest.raises(UsageError):
         tensor(value, "x")
@@ -49,6 +74,8 @@ def test_tensors_of_pytorch_are_taken_as_they_are():
     x = torch.tensor(X, requires_grad=True)
     assert_aligned(candidate=x, reference=X)
     assert_aligned(candidate=x.T, reference=X.T)
+    turned = torch.complex(x.detach(), x.detach()).conj()
+    assert_aligned(candidate={"a": turned, "b": turned.imag}, reference={"a": X - 1j * X, "b": -X})
     half = x.detach().to(torch.bfloat16)
     assert tensor(half).dtype == "bfloat16"
     assert_aligned(candidate=half, reference=half)

@@ -9,6 +9,7 @@ from compare_holding import compared
 
 from modelparity.compare.report import FORMATS, write_all
 from modelparity.compare.report.table import as_table
+from modelparity.report.text import cells
 
 ONES = np.ones((2, 3), np.float32)
 EVIL = "weight\x1b[31m\n|`<b>\u202e"
@@ -66,6 +67,13 @@ def test_the_table_is_eighty_columns_wide(found):
         )
         or "DIVERGED: of 5 tensors" in text
     )
+
+
+def test_the_table_shows_long_names_whole():
+    names = [f"encoder.layer.{i}.attention.self.query.weight" for i in range(3)] + ["層" * 90]
+    text = as_table(compared(dict.fromkeys(names, ONES), dict.fromkeys(names, ONES)))
+    assert max(map(cells, text.splitlines())) <= 80
+    assert all(name in text.replace("\n", "") for name in names)
 
 
 @pytest.mark.parametrize("name", FORMATS)

@@ -88,11 +88,12 @@ def test_processes_that_are_killed_again_and_again_are_given_up():
         list(workers.do(Files({}, {}), [Bomb(), ()], workers=2))
 
 
-def _start(*arguments):
+def _start(place, *arguments):
     paths = os.pathsep.join([str(ROOT / "src"), os.environ.get("PYTHONPATH", "")])
     return subprocess.Popen(
         [sys.executable, "-m", *arguments],
         env={**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"},
+        cwd=place,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -104,9 +105,10 @@ def cluster(tmp_path):
     pytest.importorskip("distributed", reason="not installed: pip install 'modelparity[dask]'")
     address = tmp_path / "scheduler.json"
     shared = ["--scheduler-file", str(address)]
-    scheduler = _start("distributed.cli.dask_scheduler", *shared, "--port", "0", "--no-dashboard")
+    serving = ["--port", "0", "--no-dashboard"]
+    scheduler = _start(tmp_path, "distributed.cli.dask_scheduler", *shared, *serving)
     each = ["--nthreads", "1", "--no-nanny", "--no-dashboard", "--local-directory", str(tmp_path)]
-    hands = [_start("distributed.cli.dask_worker", *shared, *each) for _ in range(2)]
+    hands = [_start(tmp_path, "distributed.cli.dask_worker", *shared, *each) for _ in range(2)]
     try:
         from distributed import Client
 
@@ -124,8 +126,12 @@ def cluster(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("default")  # a lost worker is reported by warnings of the client
-def test_a_cluster_that_loses_a_worker_midway_finds_what_one_process_finds(files, alone, cluster):
+def test_a_cluster_that_loses_a_worker_midway_finds_what_one_process_finds(
+    files, alone, cluster, monkeypatch
+):
     address, hands = cluster
+    monkeypatch.chdir(files[0].parent)  # not the workers' own
+    first, second = (Path(file.name) for file in files)
     lost = threading.Event()
 
     def tell(_text, done, _total):
@@ -134,7 +140,7 @@ def test_a_cluster_that_loses_a_worker_midway_finds_what_one_process_finds(files
             lost.set()
 
     options = Options(dask=address)
-    found = compare(reference=files[0], candidate=files[1], options=options, tell=tell)
+    found = compare(reference=first, candidate=second, options=options, tell=tell)
     assert lost.is_set()
     assert as_json(found) == alone
 

@@ -62,6 +62,22 @@ def test_the_log_is_that_of_the_package(method, threshold, tmp_path, capsys):
     assert ours in lines(capsys.readouterr().out)
 
 
+def test_dictionaries_within_dictionaries_are_as_the_package_has_them(tmp_path):
+    theirs = pytest.importorskip("reprod_log", reason="reprod_log is not installed")
+    logs = []
+    for side in (0, 1):
+        x, y, z = (pair("float32", shape)[side] for shape in SHAPES[2:5])
+        np.save(tmp_path / f"{side}.npy", {"ab.c": x, "a": {"b": y, "deep": {"c": z}}, 7: x})
+    for helper in (ReprodDiffHelper(), theirs.ReprodDiffHelper()):
+        infos = [helper.load_info(str(tmp_path / f"{side}.npy")) for side in (0, 1)]
+        assert infos[0]["a"]["deep"]["c"].shape == SHAPES[4]
+        helper.compare_info(*infos)
+        helper.report(diff_method="all", diff_threshold=1e-3, path=str(tmp_path / "log"))
+        logs.append((lines((tmp_path / "log").read_text()), helper.diff_dict))
+    assert logs[0] == logs[1]
+    assert "\tdeep\n\t\tc: \n\t\t\tmin diff" in logs[0][0]
+
+
 def test_files_go_both_ways(tmp_path):
     theirs = pytest.importorskip("reprod_log", reason="reprod_log is not installed")
     value = pair("float32", (3, 4))[0]
@@ -121,6 +137,23 @@ def test_a_name_that_one_file_lacks_fails(tmp_path):
     assert outcome is Outcome.DIVERGED
     assert "the second file has no such name" in log
     assert "the first file has no such name" in log
+
+
+def test_a_name_commands_neither_terminal_nor_log(tmp_path):
+    _, log = written({"x\x1b[2J\ny\ud800": np.ones(2)}, {}, tmp_path / "log")
+    assert log.startswith("x y?: \n")
+
+
+def test_a_dictionary_stands_above_its_arrays(tmp_path):
+    first, second = {"a": {"b": np.ones(2)}}, {"a": {"b": np.ones(2), "c": np.ones(1)}}
+    outcome, log = written(first, first, tmp_path / "log")
+    assert outcome is Outcome.ALIGNED
+    assert log.startswith("a\n\tb: \n\t\tmean diff: check passed: True, value: 0.0\n")
+    outcome, log = written(first, second, tmp_path / "log")
+    assert outcome is Outcome.DIVERGED
+    assert "\tc: \n\t\tmean diff: check passed: False, value: nan\n\t\tthe first file" in log
+    outcome, log = written(first, {"a": np.ones(2)}, tmp_path / "log")
+    assert "a dictionary against an array" in log
 
 
 def test_nothing_compared_is_inconclusive(tmp_path):

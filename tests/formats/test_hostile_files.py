@@ -116,7 +116,7 @@ def test_a_place_far_away_in_the_memo_takes_no_memory(tmp_path):
 def test_a_structure_that_unfolds_without_end_is_refused(tmp_path):
     # Sixty lists, each of which holds the one before twice.
     doubled = b"".join(
-        b"(" + b"h" + bytes([n]) + b"h" + bytes([n]) + b"lq" + bytes([n + 1]) for n in range(60)
+        b"0(" + b"h" + bytes([n]) + b"h" + bytes([n]) + b"lq" + bytes([n + 1]) for n in range(60)
     )
     content = b"\x80\x02]q\x00" + doubled + b"."
     assert pickletools.genops(content)

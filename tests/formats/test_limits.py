@@ -13,9 +13,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
+from command import environment
 from modelparity.errors import InputError
-from modelparity.formats import archives, open_tensors, printable
+from modelparity.formats import archives, open_tensors, printable, safetensors
 
 ROOT = Path(__file__).parents[2]
 
@@ -49,6 +51,62 @@ def test_a_long_key_of_many_things_is_refused(tmp_path):
     refused(tmp_path / "it", pickle.dumps({("k" * 5000,): 1}, 4), "more than 4,096 characters")
 
 
+# Each asks for the most memory by the fewest bytes: sets, dictionaries, places in the memo, arrays.
+GREEDY = {
+    "sets": b"(" + b"\x8f" * 500_000 + b"t.",
+    "dictionaries": b"(" + b"}" * 500_000 + b"t.",
+    "left": b"}" * 100_000 + b".",
+    "memo": b"N" + b"\x94" * 500_000 + b".",
+    "calls": b"cnumpy.core.multiarray\n_reconstruct\nq\x00](" + b"h\x00)R" * 250_000 + b"e.",
+    "numbers": b"](" + b"K\x01" * 250_000 + b"e.",
+}
+# A tenth of what is allowed, of the memory too, so that it takes a tenth of the time.
+ASK = (
+    "import resource, sys\n"
+    "from pathlib import Path\n"
+    "from modelparity.formats import open_tensors, program, tree\n"
+    "program.KEPT //= 10; tree.MOST //= 10; tree.MOST_TENSORS //= 10\n"
+    "now = int(Path('/proc/self/statm').read_text().split()[0]) * resource.getpagesize()\n"
+    "resource.setrlimit(resource.RLIMIT_AS, (now + (54 << 20), now + (54 << 20)))\n"
+    "try:\n    print(len(open_tensors(Path(sys.argv[1]))))\n"
+    "except Exception as error:\n    print(type(error).__name__, error)\n"
+)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
+@pytest.mark.parametrize("kind", GREEDY)
+def test_a_greedy_pickle_is_refused_in_half_a_gigabyte(tmp_path, kind):
+    (tmp_path / "it").write_bytes(b"\x80\x04" + GREEDY[kind])
+    run = [sys.executable, "-c", ASK, str(tmp_path / "it")]
+    done = subprocess.run(run, env=environment(), capture_output=True, text=True, check=False)
+    assert done.stdout.startswith("InputError"), done.stdout
+
+
+def test_pickles_in_an_archive_may_not_grow_without_measure(tmp_path):
+    with zipfile.ZipFile(tmp_path / "it.pt", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("it/data.pkl", b"\x80\x02](" + b"K\x01" * (1 << 20) + b"e.")
+    with pytest.raises(InputError, match="as those of zip bombs do"):
+        open_tensors(tmp_path / "it.pt")
+    held = np.array({"n": [1] * (1 << 19)}, dtype=object)
+    np.savez_compressed(tmp_path / "it.npz", a=held, b=held)
+    with pytest.raises(InputError, match="as those of zip bombs do"):
+        open_tensors(tmp_path / "it.npz")
+
+
+def test_json_of_more_parts_than_tensors_have_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(safetensors, "MOST_PARTS", 1000)
+    header = b'{"w":[' + b"[]," * 1000 + b"[]]}"
+    content = len(header).to_bytes(8, "little") + header
+    refused(tmp_path / "it", content, "the header has more than 1,000 parts")
+
+
+def test_a_name_without_end_is_refused(tmp_path):
+    save_file({"k" * 5000: np.ones(1)}, tmp_path / "it.safetensors")
+    with pytest.raises(InputError, match=r"kkk\.\.\. has more than 4,096 characters"):
+        open_tensors(tmp_path / "it.safetensors")
+
+
 def test_calls_within_calls_are_refused(tmp_path):
     nested = b"ctorch._tensor\n_rebuild_from_type_v2\nq\x00"
     part = b"h\x00ctorch\nTensor\n)\x87" * 2
@@ -71,9 +129,43 @@ def test_an_index_that_names_itself_is_refused(tmp_path):
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes")
 def test_a_pipe_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "it.npy")
-    with pytest.raises(InputError, match="no regular file"):
-        open_tensors(tmp_path / "it.npy")
-    with pytest.raises(InputError, match="no file in it holds tensors"):
+    for path in (tmp_path / "it.npy", tmp_path):
+        with pytest.raises(InputError, match=r"it\.npy: it is no regular file"):
+            open_tensors(path)
+
+
+def test_a_directory_leaves_out_nothing_in_silence(tmp_path):
+    np.save(tmp_path / "x.npy", np.zeros(1))
+    (tmp_path / "lost").symlink_to(tmp_path / "gone.safetensors")
+    with pytest.raises(InputError, match="lost: it cannot be read"):
+        open_tensors(tmp_path)
+    (tmp_path / "lost").unlink()
+    (tmp_path / "loop").symlink_to(tmp_path, target_is_directory=True)
+    with pytest.raises(InputError, match="loop: it is a link to a directory"):
+        open_tensors(tmp_path)
+
+
+def test_links_to_files_are_followed(tmp_path):
+    np.save(tmp_path / "x.npy", np.zeros(1))
+    (tmp_path / "cached").mkdir()
+    (tmp_path / "cached" / "y.npy").symlink_to(tmp_path / "x.npy")
+    assert list(open_tensors(tmp_path / "cached")) == ["array"]
+
+
+def test_an_archive_of_any_ending_is_found_in_a_directory(tmp_path):
+    np.savez(tmp_path / "x.npz", w=np.zeros(1))
+    (tmp_path / "x.npz").rename(tmp_path / "model.pth.tar")
+    with zipfile.ZipFile(tmp_path / "sources.whl", "w") as archive:
+        archive.writestr("read.me", "no tensors")
+    assert list(open_tensors(tmp_path)) == ["w"]
+
+
+def test_shards_and_a_whole_model_of_one_name_are_two(tmp_path):
+    save_file({"w": np.zeros(1)}, tmp_path / "model.safetensors")
+    save_file({"w": np.zeros(1)}, tmp_path / "model-0.safetensors")
+    index = {"weight_map": {"w": "model-0.safetensors"}}
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
+    with pytest.raises(InputError, match="model/w stands in two of its files"):
         open_tensors(tmp_path)
 
 
@@ -118,6 +210,32 @@ def test_an_archive_that_promises_the_impossible_is_refused(tmp_path):
     place = content.rfind(b"PK\x01\x02") + 24
     content[place : place + 4] = (0xFFFFFFF0).to_bytes(4, "little")
     refused(tmp_path / "it.npz", bytes(content), "more than is possible")
+
+
+def test_the_list_of_members_is_read_once(tmp_path, monkeypatch):
+    arrays = {f"layer.{i}": np.full(3 + 20_000 * (i == 7), i) for i in range(30)}
+    np.savez_compressed(tmp_path / "it.npz", **arrays)
+    opened, real = [], zipfile.ZipFile
+    monkeypatch.setattr(zipfile, "ZipFile", lambda *a: opened.append(a) or real(*a))
+    found = everything(tmp_path / "it.npz")
+    assert {name: sum(map(sum, chunks)) for name, chunks in found.items()} == {
+        name: array.sum() for name, array in arrays.items()
+    }
+    assert len(opened) == 1
+
+
+@pytest.mark.parametrize("field", ["sum", "size"])
+def test_a_member_of_another_sum_or_size_is_refused(tmp_path, field):
+    stream = io.BytesIO()
+    np.savez_compressed(stream, w=np.arange(1000.0))
+    content = bytearray(stream.getvalue())
+    at = content.rfind(b"PK\x01\x02") + {"sum": 16, "size": 24}[field]
+    content[at] ^= 8
+    (tmp_path / "it.npz").write_bytes(bytes(content))
+    with pytest.raises(
+        InputError, match=r"w\.npy (cannot be inflated: its sum|inflates to another)"
+    ):
+        everything(tmp_path / "it.npz")
 
 
 @pytest.mark.parametrize("kind", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])

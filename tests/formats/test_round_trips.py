@@ -1,5 +1,6 @@
 """What the real packages write comes back element by element, without them."""
 
+import collections
 import importlib.util
 import json
 import pickle
@@ -188,6 +189,63 @@ def test_strides_of_axes_with_one_element_are_of_no_account(tmp_path):
 
     torch.save({"w": torch.arange(3.0).as_strided((1, 3), (1 << 58, 1))}, tmp_path / "it.pt")
     same(open_tensors(tmp_path / "it.pt"), {"w": np.arange(3.0, dtype="f4")[None]})
+
+
+@torch_too
+@pytest.mark.parametrize("legacy", [False, True])
+def test_what_is_turned_when_it_is_read_is_turned(tmp_path, legacy):
+    import torch
+
+    c, d = torch.randn(2, 5, dtype=torch.complex64).unbind()
+    held = {"conjugated": c.conj(), "negated": d.clone().conj().imag}
+    torch.save(held, tmp_path / "it.pt", _use_new_zipfile_serialization=not legacy)
+    same(
+        open_tensors(tmp_path / "it.pt"),
+        {name: t.resolve_conj().resolve_neg().numpy() for name, t in held.items()},
+    )
+
+
+@torch_too
+@pytest.mark.parametrize("legacy", [False, True])
+@pytest.mark.parametrize("dtype", ["uint16", "uint32", "uint64"])
+def test_dtypes_whose_storage_is_of_bytes(tmp_path, legacy, dtype):
+    import torch
+
+    held = {"w": torch.arange(6).to(getattr(torch, dtype)).reshape(2, 3).T}
+    torch.save(held, tmp_path / "it.pt", _use_new_zipfile_serialization=not legacy)
+    same(open_tensors(tmp_path / "it.pt"), {"w": held["w"].numpy()})
+
+
+@torch_too
+@pytest.mark.parametrize("legacy", [False, True])
+def test_a_storage_is_refused_in_place_of_left_out(tmp_path, legacy):
+    import torch
+
+    held = {"w": torch.ones(3), "s": torch.ones(3).untyped_storage()}
+    torch.save(held, tmp_path / "it.pt", _use_new_zipfile_serialization=not legacy)
+    with pytest.raises(InputError, match="s: a storage without a tensor is not read"):
+        open_tensors(tmp_path / "it.pt")
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+def test_containers_of_the_standard_library(tmp_path, protocol):
+    held = {
+        "milestones": collections.Counter([30, 30, 60]),
+        "counts": collections.defaultdict(int, a=1),
+        "lists": collections.defaultdict(list, b=[2.5]),
+        "ordered": collections.OrderedDict(c=True),
+    }
+    (tmp_path / "it").write_bytes(pickle.dumps(held, protocol))
+    expected = {"milestones.30": np.array(2), "milestones.60": np.array(1)}
+    expected |= {"counts.a": np.array(1), "lists.b.0": np.array(2.5), "ordered.c": np.array(True)}
+    same(open_tensors(tmp_path / "it"), expected)
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+def test_sets_are_left_out(tmp_path, protocol):
+    held = {"s": {1, 2}, "f": [frozenset([3, (4, "x")])], "n": 5}
+    (tmp_path / "it").write_bytes(pickle.dumps(held, protocol))
+    assert list(open_tensors(tmp_path / "it")) == ["n"]
 
 
 def test_integers_beyond_64_bits_are_left_out(tmp_path):

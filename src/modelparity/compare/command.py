@@ -45,17 +45,21 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="write diff.json, diff.md, junit.xml"
     )
-    parser.add_argument("--metric", default="mean", help="with --format reprod_log: mean, max, min")
-    parser.add_argument("--threshold", type=float, default=1e-6, metavar="X", help="likewise")
+    parser.add_argument("--metric", help="with --format reprod_log: mean (default), max, min, all")
+    parser.add_argument("--threshold", type=float, metavar="X", help="likewise; default: 1e-6")
     parser.add_argument("--quiet", action="store_true", help="no progress")
 
 
 def run(options: argparse.Namespace, tell: Tell, *, colour: bool) -> tuple[str, Outcome]:
-    """What is to be printed, and the outcome."""
+    """What is to be printed, and the outcome; for all formats but reprod_log's."""
+    if options.metric is not None or options.threshold is not None:
+        raise UsageError("--metric and --threshold: only with --format reprod_log; see --tolerance")
     if options.workers < 1:
         raise UsageError(f"--workers {options.workers}: expected 1 or more")
     if options.workers > 1 and options.dask:
         raise UsageError("--workers and --dask exclude each other: the cluster has its own workers")
+    if options.json and options.format not in ("table", "json"):
+        raise UsageError(f"--json and --format {options.format} exclude each other")
     for path in (options.reference, options.candidate, options.truth):
         if path is not None and not path.exists():
             raise InputError(f"{path}: there is no such file or directory")

@@ -5,8 +5,9 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
+from pathlib import Path
 
-from modelparity.compare.tasks import Files, Result, Task, run
+from modelparity.compare.tasks import Files, Result, Task, Tensors, run
 from modelparity.errors import InputError, ParityError, UsageError
 
 AGAIN = 3  # times that tasks are given out; a worker that the system killed is replaced
@@ -64,7 +65,7 @@ def _on_dask(files: Files, tasks: Sequence[Task], address: str) -> Iterator[Resu
     with client:
         if not client.scheduler_info().get("workers"):
             raise UsageError(f"--dask {address}: the cluster has no workers; start some first")
-        futures = client.map(partial(run, files), list(tasks), pure=False, retries=AGAIN)
+        futures = client.map(partial(run, _anywhere(files)), list(tasks), pure=False, retries=AGAIN)
         try:
             for future in futures:
                 result: Result = future.result()
@@ -83,3 +84,15 @@ def _on_dask(files: Files, tasks: Sequence[Task], address: str) -> Iterator[Resu
             raise InputError(
                 f"--dask {address}: a worker cannot read {what}; do all see the same paths?"
             ) from None
+
+
+def _anywhere(files: Files) -> Files:
+    """The same for workers that were started in other directories."""
+    reference, candidate, truth = map(_absolute, files[:3])
+    assert reference is not None
+    assert candidate is not None
+    return Files(reference, candidate, truth, files.run)
+
+
+def _absolute(source: Path | Tensors | None) -> Path | Tensors | None:
+    return source.absolute() if isinstance(source, Path) else source

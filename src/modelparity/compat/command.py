@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Mapping
 
-from modelparity.compat.reprod_log import METHODS, ReprodDiffHelper
+from modelparity.compat.reprod_log import METHODS, THRESHOLD, ReprodDiffHelper
 from modelparity.errors import InputError, UsageError
 from modelparity.model import Outcome
 
@@ -18,6 +18,7 @@ _OTHERS: Mapping[str, object] = {
     "dask": "",
     "kernel": "",
     "out": None,
+    "json": False,
 }
 
 
@@ -26,14 +27,16 @@ def familiar_log(options: argparse.Namespace) -> Outcome:
     for name, usual in _OTHERS.items():
         if getattr(options, name) != usual:
             raise UsageError(f"--{name}: not with --format reprod_log, which knows names and means")
-    if options.metric not in (*METHODS, "all"):
-        raise UsageError(f"--metric {options.metric}: expected mean, max, min or all")
-    if not options.threshold >= 0.0:
-        raise UsageError(f"--threshold {options.threshold}: expected a number of 0 or more")
+    metric = "mean" if options.metric is None else options.metric
+    threshold = THRESHOLD if options.threshold is None else options.threshold
+    if metric not in (*METHODS, "all"):
+        raise UsageError(f"--metric {metric}: expected mean, max, min or all")
+    if not threshold >= 0.0:
+        raise UsageError(f"--threshold {threshold}: expected a number of 0 or more")
     for path in (options.reference, options.candidate):
         if not path.exists():
             raise InputError(f"{path}: there is no such file or directory")
     helper = ReprodDiffHelper()
     first, second = helper.load_info(options.reference), helper.load_info(options.candidate)
     helper.compare_info(first, second)
-    return helper.report(options.metric, options.threshold, path=None)
+    return helper.report(metric, threshold, path=None)

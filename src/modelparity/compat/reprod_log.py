@@ -7,7 +7,7 @@ arrays and plain containers.
 
 import logging
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,12 @@ import numpy as np
 from modelparity.compare.read import whole_array
 from modelparity.compat.statistics import Array, Gap, gap
 from modelparity.errors import InputError
-from modelparity.formats import open_tensors
+from modelparity.formats import Tensor, open_nested
 from modelparity.model import Outcome
+from modelparity.report.text import clean
 
 METHODS = ("min", "max", "mean")
+THRESHOLD = 1e-6  # that package's
 _LINE = "[%(asctime)s] %(name)s %(levelname)s: %(message)s"
 
 
@@ -62,33 +64,29 @@ class ReprodDiffHelper:
     """Compares two files of named arrays and writes the familiar log."""
 
     def __init__(self) -> None:
-        self.diff_dict: dict[str, dict[str, Any]] = {}
-        self._problems: dict[str, str] = {}
+        self.diff_dict: dict[Any, Any] = {}
+        self._found: dict[Any, Any] = {}
 
-    def load_info(self, path: str | Path) -> dict[str, Array]:
-        """The arrays of a file by name; AssertionError where there is none, InputError where it
-        cannot be read.
+    def load_info(self, path: str | Path) -> dict[Any, Any]:
+        """The arrays of a file by name, in dictionaries within dictionaries as they were saved.
+
+        AssertionError where there is no file, InputError where it cannot be read.
         """
         if not Path(path).exists():
             raise AssertionError(f"{path} does not exist")
-        return {name: whole_array(tensor) for name, tensor in open_tensors(Path(path)).items()}
+        return _loaded(open_nested(Path(path)))
 
-    def compare_info(self, info1: Mapping[str, Array], info2: Mapping[str, Array]) -> None:
+    def compare_info(self, info1: Mapping[Any, Any], info2: Mapping[Any, Any]) -> None:
         """Measure the second against the first, which is the reference."""
         if not isinstance(info1, Mapping) or not isinstance(info2, Mapping):
             raise AssertionError("compare_info expects two dictionaries of arrays")
-        self.diff_dict, self._problems = {}, {}
-        first, second = _flat(info1), _flat(info2)
-        for name in dict.fromkeys([*first, *second]):
-            found = _compare(first.get(name), second.get(name))
-            self.diff_dict[name] = {m: getattr(found, m) for m in ("mean", "max", "min")}
-            if found.problem:
-                self._problems[name] = found.problem
+        self._found = _compare(info1, info2, "")
+        self.diff_dict = _figures(self._found)
 
     def report(
         self,
         diff_method: str | Sequence[str] = "mean",
-        diff_threshold: float = 1e-6,
+        diff_threshold: float = THRESHOLD,
         path: str | Path | None = "./diff.txt",
     ) -> Outcome:
         """Log every name with its figures to standard output and to a file.
@@ -110,42 +108,45 @@ class ReprodDiffHelper:
         return outcome
 
     def _tell(self, say: Callable[[str], None], methods: Sequence[str], limit: float) -> Outcome:
-        failed = False
-        for name, figures in self.diff_dict.items():
-            say(f"{name}: ")
-            passed = name not in self._problems
-            for method in methods:
-                # Within is accepted; NaN, and an int8 that became its own negative, are not.
-                passed = passed and 0.0 <= float(figures[method]) <= limit
-                say(f"\t{method} diff: check passed: {passed}, value: {figures[method]}")
-            if name in self._problems:
-                say(f"\t{self._problems[name]}")
-            failed = failed or not passed
-        if not self.diff_dict:
+        passed = [_tell(say, methods, limit, *leaf) for leaf in _walk(say, self._found, "")]
+        if not passed:
             say("nothing was compared")
             return Outcome.INCONCLUSIVE
-        say(f"diff check {'failed' if failed else 'passed'}")
-        return Outcome.DIVERGED if failed else Outcome.ALIGNED
+        say(f"diff check {'passed' if all(passed) else 'failed'}")
+        return Outcome.ALIGNED if all(passed) else Outcome.DIVERGED
 
 
-def _flat(info: Mapping[str, Any], start: str = "") -> dict[str, Array]:
-    """The arrays of nested dictionaries by their keys, joined with dots."""
-    found: dict[str, Array] = {}
-    for key, value in info.items():
-        name = f"{start}{key}"
-        if isinstance(value, Mapping):
-            found |= _flat(value, f"{name}.")
-        elif isinstance(value, np.ndarray | np.generic):
-            found[name] = np.asarray(value)
+def _loaded(tensors: Mapping[Any, Any]) -> dict[Any, Any]:
+    return {
+        name: whole_array(held) if isinstance(held, Tensor) else _loaded(held)
+        for name, held in tensors.items()
+    }
+
+
+def _compare(first: Mapping[Any, Any], second: Mapping[Any, Any], outer: str) -> dict[Any, Any]:
+    """A Gap for each name of either, in dictionaries as they are."""
+    found: dict[Any, Any] = {}
+    for name in dict.fromkeys([*first, *second]):
+        a, b, full = first.get(name), second.get(name), f"{outer}{name}"
+        if isinstance(a, Mapping) and isinstance(b, Mapping):
+            found[name] = _compare(a, b, f"{full}.")
+        elif a is None or b is None:
+            lacking = "first" if a is None else "second"
+            found[name] = Gap(problem=f"the {lacking} file has no such name")
+        elif isinstance(a, Mapping) or isinstance(b, Mapping):
+            found[name] = Gap(problem="a dictionary against an array")
         else:
-            raise InputError(f"compare_info: {name}: no array, but {type(value).__name__}")
+            found[name] = _gap(_array(a, full), _array(b, full))
     return found
 
 
-def _compare(reference: Array | None, candidate: Array | None) -> Gap:
-    if reference is None or candidate is None:
-        lacking = "first" if reference is None else "second"
-        return Gap(problem=f"the {lacking} file has no such name")
+def _array(value: Any, name: str) -> Array:
+    if not isinstance(value, np.ndarray | np.generic):
+        raise InputError(f"compare_info: {name}: no array, but {type(value).__name__}")
+    return np.asarray(value)
+
+
+def _gap(reference: Array, candidate: Array) -> Gap:
     if reference.shape != candidate.shape:
         return Gap(problem=f"shape {reference.shape} against {candidate.shape}")
     found = gap(reference, candidate)
@@ -153,6 +154,42 @@ def _compare(reference: Array | None, candidate: Array | None) -> Gap:
         problem = f"dtype {reference.dtype} against {candidate.dtype}"
         return found._replace(problem="; ".join(filter(None, (problem, found.problem))))
     return found
+
+
+def _figures(found: Mapping[Any, Any]) -> dict[Any, Any]:
+    return {
+        name: {method: getattr(held, method) for method in ("mean", "max", "min")}
+        if isinstance(held, Gap)
+        else _figures(held)
+        for name, held in found.items()
+    }
+
+
+def _walk(
+    say: Callable[[str], None], found: Mapping[Any, Any], indent: str
+) -> Iterator[tuple[str, Gap]]:
+    """(indent, gap) of each array, after its name and those of the dictionaries that hold it."""
+    for name, held in found.items():
+        if isinstance(held, Gap):
+            say(f"{indent}{clean(name)}: ")
+            yield indent, held
+        else:
+            say(f"{indent}{clean(name)}")
+            yield from _walk(say, held, f"{indent}\t")
+
+
+def _tell(
+    say: Callable[[str], None], methods: Sequence[str], limit: float, indent: str, found: Gap
+) -> bool:
+    passed = not found.problem
+    for method in methods:
+        value = getattr(found, method)
+        # Within is accepted; NaN, and an int8 that became its own negative, are not.
+        passed = passed and 0.0 <= float(value) <= limit
+        say(f"{indent}\t{method} diff: check passed: {passed}, value: {value}")
+    if found.problem:
+        say(f"{indent}\t{found.problem}")
+    return passed
 
 
 def _logger(path: str | Path | None) -> logging.Logger:

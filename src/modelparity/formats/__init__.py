@@ -12,19 +12,20 @@ import gc
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from modelparity.errors import InputError
-from modelparity.formats.archives import Archive
-from modelparity.formats.arrays import HEAD, MAGIC, read_npy, read_npz
+from modelparity.formats.archives import Archive, entries
+from modelparity.formats.arrays import HEAD, MAGIC, read_nested, read_npy, read_npz
 from modelparity.formats.checkpoints import is_torch_zip, read_pickle, read_torch_zip
 from modelparity.formats.pickles import is_pickle
 from modelparity.formats.printing import escaped, printable
 from modelparity.formats.safetensors import is_safetensors, parsed, read_index, read_safetensors
 from modelparity.formats.sources import Buffer, mapped
 from modelparity.formats.tensor import Chunks, Tensor
-from modelparity.formats.tree import ALONE
+from modelparity.formats.tree import ALONE, LONGEST
 
-__all__ = ["Chunks", "Tensor", "open_tensors", "printable"]
+__all__ = ["Chunks", "Tensor", "open_nested", "open_tensors", "printable"]
 
 # Files of a directory that must hold tensors; what has another ending is read if it does.
 EXPECTED = {".safetensors", ".npy", ".npz", ".pt", ".pth", ".bin", ".ckpt", ".pdparams", ".pdopt"}
@@ -50,6 +51,22 @@ def open_tensors(path: Path) -> Mapping[str, Tensor]:
         return _known(found, path)
 
 
+def open_nested(path: Path) -> Mapping[Any, Any]:
+    """The same of `reprod_log`'s dictionaries within dictionaries, as they were saved.
+
+    Of other formats what `open_tensors` finds.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        source = mapped(path)
+        if bytes(source()[:6]) == MAGIC:
+            with _uncollected():
+                found = read_nested((source, 0, len(source())), escaped(str(path)))
+            if found is not None:
+                return found
+    return open_tensors(path)
+
+
 @contextlib.contextmanager
 def _uncollected() -> Iterator[None]:
     """Nothing made here refers to itself, and looking for it takes half of the time."""
@@ -65,6 +82,10 @@ def _uncollected() -> Iterator[None]:
 def _known(found: Mapping[str, Tensor] | None, path: Path) -> Mapping[str, Tensor]:
     if found is None:
         what = "it is no file of tensors: none of the known formats begins so"
+        raise InputError(f"{escaped(str(path))}: {what}")
+    long = next((name for name in found if len(name) > LONGEST), None)
+    if long is not None:
+        what = f"{printable(long)} has more than {LONGEST:,} characters"
         raise InputError(f"{escaped(str(path))}: {what}")
     return found
 
@@ -116,7 +137,7 @@ def _directory(path: Path) -> Mapping[str, Tensor]:
     for file in files:
         if file.name.endswith(INDEX) and _is_index(mapped(file)()):
             sharded |= {file, *(file.parent / shard for shard in _listed(file))}
-            parts[file.with_name(file.name.removesuffix(INDEX))] = _shards(file)
+            parts[file] = _shards(file)
     for file in files:
         if file not in sharded and (file.suffix in EXPECTED or _begins_as_tensors(file)):
             parts[file] = _known(_file(file), file)
@@ -136,16 +157,25 @@ def _directory(path: Path) -> Mapping[str, Tensor]:
 
 
 def _files(path: Path) -> Iterator[Path]:
-    """The regular files below a directory that are not hidden."""
+    """The files below a directory that are not hidden.
+
+    InputError for links to directories, so that nothing is left out in silence, and no loop runs.
+    """
 
     def refuse(error: OSError) -> None:
         where = escaped(str(error.filename))
         raise InputError(f"{where}: it cannot be read: {error.strerror}")
 
     for place, folders, names in os.walk(path, onerror=refuse):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        found = (Path(place) / name for name in names if not name.startswith("."))
-        yield from (file for file in found if file.is_file())
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for folder in (Path(place) / name for name in folders):
+            if folder.is_symlink():  # it may lead anywhere, back here too
+                what = "it is a link to a directory, which is not followed: name what it leads to"
+                raise InputError(f"{escaped(str(folder))}: {what}")
+        for file in (Path(place) / name for name in names if not name.startswith(".")):
+            # What is no file, or leads nowhere, is left out only if no tensors are expected in it.
+            if file.is_file() or file.suffix in EXPECTED or not file.exists():
+                yield file
 
 
 def _begins_as_tensors(file: Path) -> bool:
@@ -153,11 +183,16 @@ def _begins_as_tensors(file: Path) -> bool:
     try:
         with file.open("rb") as stream:
             head = stream.read(16)
-    except OSError:
-        return False
+    except OSError as error:
+        where = escaped(str(file))
+        raise InputError(f"{where}: it cannot be read: {error.strerror}") from None
+    if head.startswith(ZIP):
+        names = [entry.filename for entry in entries(file)]
+        return is_torch_zip(names) or any(name.endswith(".npy") for name in names)
     return head.startswith(MAGIC) or is_safetensors(head) or is_pickle(head)
 
 
 def _inside(directory: Path, file: Path, name: str) -> str:
-    place = file.relative_to(directory).with_suffix("").as_posix()
+    named = file.with_name(file.name.removesuffix(INDEX))
+    place = named.relative_to(directory).with_suffix("").as_posix()
     return place if name == ALONE else f"{place}/{name}"

@@ -21,11 +21,12 @@ from modelparity.formats.tensor import (
     row_major,
     strided,
 )
-from modelparity.formats.tree import ALONE, tensors_of
+from modelparity.formats.tree import ALONE, MOST_TENSORS, nested_of, tensors_of
 
 MAGIC = b"\x93NUMPY"
 LONGEST = 10_000  # bytes of a header, as NumPy's own limit
 HEAD = 12 + LONGEST  # bytes that hold every header
+OBJECTS = "|O"  # the dtype of what is pickled
 
 
 def read_npy(head: bytes, place: Place, where: str) -> dict[str, Tensor]:
@@ -36,11 +37,8 @@ def read_npy(head: bytes, place: Place, where: str) -> dict[str, Tensor]:
     header, length = _header(head, where)
     descr, shape = header["descr"], header["shape"]
     source, first, size = place
-    if descr == "|O":
-        content, behind = unpickled(source(), where, (first + length, first + size))
-        if behind != first + size:
-            raise InputError(f"{where}: {first + size - behind} bytes follow the pickle")
-        return tensors_of(content, source, where)
+    if descr == OBJECTS:
+        return tensors_of(_pickled(place, length, where), source, where)
     dtype = named_dtype(descr[1:]) if descr[:1] in ("<", ">", "|", "=") else ""
     if not dtype:
         raise InputError(f"{where}: dtype {printable(descr)} is not read")
@@ -50,6 +48,23 @@ def read_npy(head: bytes, place: Place, where: str) -> dict[str, Tensor]:
     strides = (column_major if header["fortran_order"] else row_major)(shape)
     order = ">" if descr[0] == ">" else "<"
     return {ALONE: strided(source, dtype, (shape, strides), first + length, order)}
+
+
+def read_nested(place: Place, where: str) -> dict[Any, Any] | None:
+    """The dictionary that a file holds, as it was saved; None for one that holds an array."""
+    source, first, size = place
+    header, length = _header(bytes(source()[first : first + min(size, HEAD)]), where)
+    if header["descr"] != OBJECTS:
+        return None
+    return nested_of(_pickled(place, length, where), source, where)
+
+
+def _pickled(place: Place, length: int, where: str) -> Any:
+    source, first, size = place
+    content, behind = unpickled(source(), where, (first + length, first + size))
+    if behind != first + size:
+        raise InputError(f"{where}: {first + size - behind} bytes follow the pickle")
+    return content
 
 
 def _header(head: bytes, where: str) -> tuple[dict[str, Any], int]:
@@ -93,10 +108,14 @@ def read_npz(archive: Archive) -> dict[str, Tensor]:
         if not member.endswith(".npy"):
             raise InputError(f"{where} is no npy file")
         name = member.removesuffix(".npy")
-        tensors = read_npy(archive.head(member, HEAD), archive.place(member), where)
+        head = archive.head(member, HEAD)
+        pickled = _header(head, where)[0]["descr"] == OBJECTS
+        tensors = read_npy(head, (archive.pickle if pickled else archive.place)(member), where)
         for inner, tensor in tensors.items():
             full = name if inner == ALONE else f"{name}.{inner}"
             if full in found:
                 raise InputError(f"{where}: {printable(full)} stands there twice")
             found[full] = tensor
+        if len(found) > MOST_TENSORS:
+            raise InputError(f"{where}: the archive holds more than {MOST_TENSORS:,} tensors")
     return found

@@ -4,7 +4,7 @@ from typing import Any
 
 from modelparity.errors import InputError
 from modelparity.formats.archives import Archive
-from modelparity.formats.objects import Constant, Storage
+from modelparity.formats.leaves import Constant, Storage
 from modelparity.formats.pickles import unpickled
 from modelparity.formats.printing import printable
 from modelparity.formats.sources import Source
@@ -45,7 +45,7 @@ def read_torch_zip(archive: Archive) -> dict[str, Tensor]:
             raise ValueError(f"storage {key} holds {found.size} bytes, not {size}")
         return found
 
-    source, place, size = archive.place(pickles[0])
+    source, place, size = archive.pickle(pickles[0])
     content, _ = unpickled(source(), archive.where, (place, place + size), persistent)
     return tensors_of(content, source, archive.where)
 
@@ -82,8 +82,8 @@ def _legacy(source: Source, where: str, place: int) -> dict[str, Tensor]:
         if len(reference) > 5 and reference[5] is not None:
             raise ValueError(f"storage {key} is a view of another one, which is not read")
         found = storages.setdefault(key, Storage(dtype, size))
-        if not dtype or (found.dtype, found.size) != (dtype, size):
-            raise ValueError(f"storage {key} has no dtype, or two")
+        if (found.dtype, found.size) != (dtype, size):
+            raise ValueError(f"storage {key} has two dtypes or sizes")
         return found
 
     buffer = source()
@@ -102,7 +102,7 @@ def _legacy(source: Source, where: str, place: int) -> dict[str, Tensor]:
         if storage is None:
             raise InputError(f"{where}: storage {printable(key)} belongs to no tensor")
         count = int.from_bytes(buffer[place : place + 8], "little")
-        size = count * _SIZES[storage.dtype]
+        size = count * _SIZES.get(storage.dtype, 1)
         if size != storage.size or size > end - place - 8:
             raise InputError(f"{where}: storage {printable(key)} is cut off")
         storage.source, storage.place, storage.order = source, place + 8, order

@@ -1,25 +1,20 @@
 """What a pickle may name, and what stands for it here: nothing of it is run or imported."""
 
-import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from modelparity.formats.sources import Source, constant
-from modelparity.formats.tensor import (
-    REPEATED,
-    STORED,
-    Tensor,
-    column_major,
-    is_count,
-    is_shape,
-    itemsize,
-    named_dtype,
-    row_major,
-    strided,
+from modelparity.formats.leaves import (
+    ArrayContent,
+    Constant,
+    DtypeCode,
+    Leaf,
+    Raw,
+    Storage,
+    View,
+    checked_shape,
 )
-
-Shape = tuple[int, ...]
+from modelparity.formats.tensor import STORED, is_count
 
 
 @dataclass(frozen=True)
@@ -29,137 +24,34 @@ class Made:
     make: Callable[..., Any]
 
 
-@dataclass(frozen=True)
-class Constant:
-    """A name that is only passed on: a class, or a dtype by its common name."""
-
-    name: str
-
-
-@dataclass(frozen=True)
-class Raw:
-    """Bytes that stay where they are in the buffer."""
-
-    place: int
-    size: int
-
-
-@dataclass
-class DtypeCode:
-    """NumPy's dtype: its code and byte order; `O` where it holds objects."""
-
-    code: str
-    order: str = "="
-
-    def restore(self, state: Any) -> None:
-        """(version, byte order, ...) with neither fields nor a part of its own."""
-        if not isinstance(state, tuple) or len(state) < 5 or any(state[2:5]):
-            raise ValueError("a dtype has fields")
-        self.order = str(state[1]) if state[1] in ("<", ">") else "="
-
-
-@dataclass
-class ArrayContent:
-    """NumPy's array: its elements as bytes, or as a list where they are objects."""
-
-    dtype: DtypeCode = field(default_factory=lambda: DtypeCode("u1"))
-    shape: Shape = (0,)
-    fortran: bool = False
-    elements: bytes | Raw | list[Any] = b""
-
-    def restore(self, state: Any) -> None:
-        """(version, shape, dtype, in Fortran's order, elements)."""
-        _, shape, dtype, fortran, elements = state
-        if not isinstance(dtype, DtypeCode) or not isinstance(elements, bytes | Raw | list):
-            raise ValueError("an array lacks its dtype or its elements")
-        self.dtype, self.shape = dtype, _shape(shape)
-        self.fortran, self.elements = bool(fortran), elements
-
-    def held(self) -> list[Any] | None:
-        """The objects of an array of objects; None for numbers."""
-        return self.elements if isinstance(self.elements, list) else None
-
-    def tensor(self, source: Source) -> Tensor:
-        """The numbers as a tensor. ValueError where dtype, shape and bytes disagree."""
-        dtype = named_dtype(self.dtype.code)
-        if not dtype or isinstance(self.elements, list):
-            raise ValueError(f"its dtype {self.dtype.code} is none of numbers")
-        raw = self.elements
-        place, size = (raw.place, raw.size) if isinstance(raw, Raw) else (0, len(raw))
-        if size != math.prod(self.shape) * itemsize(dtype):
-            raise ValueError(f"shape {self.shape} of {dtype} does not fit {size} bytes")
-        strides = (column_major if self.fortran else row_major)(self.shape)
-        where = source if isinstance(raw, Raw) else constant(raw)
-        return strided(where, dtype, (self.shape, strides), place, self.dtype.order)
-
-
-@dataclass
-class Storage:
-    """Torch's storage: where it lies is known at once, or at the end of a legacy file."""
-
-    dtype: str  # "" where the views say it
-    size: int  # bytes
-    source: Source | None = None
-    place: int = 0
-    order: str = "<"
-
-
-@dataclass(frozen=True)
-class View:
-    """A tensor of torch's: a part of a storage, all counts in elements."""
-
-    storage: Storage
-    offset: int
-    shape: Shape
-    strides: Shape
-    dtype: str
-
-    def tensor(self, _: Source) -> Tensor:
-        """The tensor. ValueError where it does not lie within its storage."""
-        s, size = self.storage, itemsize(self.dtype)
-        count = math.prod(self.shape)
-        if s.source is None:
-            raise ValueError("its storage is missing")
-        last = sum((n - 1) * step for n, step in zip(self.shape, self.strides, strict=True))
-        if count and (self.offset + last + 1) * size > s.size:
-            raise ValueError("it reaches beyond its storage")
-        if count > max(REPEATED, s.size):
-            raise ValueError("it repeats its storage too often")
-        place = s.place + self.offset * size
-        return strided(s.source, self.dtype, (self.shape, self.strides), place, s.order)
-
-
-Leaf = ArrayContent | View
-Restored = DtypeCode | ArrayContent  # made first, given their state later
-
-
-def _shape(value: Any) -> Shape:
-    if not isinstance(value, tuple) or not is_shape(value):
-        raise ValueError("a shape holds what is no count, or too much")
-    return value
-
-
-def _view(storage: Any, offset: Any, shape: Any, strides: Any, *_: Any) -> View:
+def _view(storage: Any, offset: Any, shape: Any, strides: Any, *more: Any) -> View:
     if not isinstance(storage, Storage) or not storage.dtype:
         raise ValueError("a tensor has no storage of numbers")
-    return _checked(storage, offset, (shape, strides), storage.dtype)
+    return _checked(storage, offset, (shape, strides), storage.dtype, *more[2:])
 
 
 def _view_of_bytes(storage: Any, offset: Any, shape: Any, strides: Any, *more: Any) -> View:
-    dtype = next((part.name for part in more if isinstance(part, Constant)), "")
+    dtype = more[2].name if len(more) > 2 and isinstance(more[2], Constant) else ""
     if not isinstance(storage, Storage) or dtype not in STORED:
         raise ValueError(f"a tensor of dtype {dtype} is not read")
-    return _checked(storage, offset, (shape, strides), dtype)
+    return _checked(storage, offset, (shape, strides), dtype, *more[3:])
 
 
-def _checked(storage: Storage, offset: Any, layout: tuple[Any, Any], dtype: str) -> View:
+def _checked(
+    storage: Storage, offset: Any, layout: tuple[Any, Any], dtype: str, turned: Any = None
+) -> View:
+    """A view; turned  {"conj": True} or {"neg": True} where it is, else None or empty."""
     shape, strides = layout
     # Where an axis has one element, any stride of it is as good.
-    if not isinstance(strides, tuple) or len(_shape(shape)) != len(strides):
+    if not isinstance(strides, tuple) or len(checked_shape(shape)) != len(strides):
         raise ValueError("a tensor has other axes than strides")
     if not is_count(offset) or not all(map(is_count, strides)):
         raise ValueError("an offset or a stride is no count")
-    return View(storage, offset, shape, strides, dtype)
+    turned = turned or {}
+    if not isinstance(turned, dict) or not set(turned) <= {"conj", "neg"}:
+        raise ValueError("a tensor is stored in a way that is not read")
+    conjugated, negated = bool(turned.get("conj")), bool(turned.get("neg"))
+    return View(storage, offset, shape, strides, dtype, conjugated, negated)
 
 
 def _of_type(make: Any, kind: Any, arguments: Any, *_: Any) -> Any:
@@ -225,6 +117,16 @@ def _listed(items: Any = ()) -> list[Any]:
     return list(items)
 
 
+SET: frozenset[Any] = frozenset()
+
+
+def unordered(items: Any = ()) -> frozenset[Any]:
+    """What stands for every set: nothing. ValueError where arrays would be lost by that."""
+    if any(isinstance(item, Leaf) for item in _listed(items)):
+        raise ValueError("a set of arrays has no order: save a list")
+    return SET
+
+
 def _complex(real: Any = 0.0, imaginary: Any = 0.0) -> complex:
     return complex(float(real), float(imaginary))
 
@@ -233,6 +135,7 @@ def _table() -> Mapping[tuple[str, str], Any]:
     table: dict[tuple[str, str], Any] = {
         ("collections", "OrderedDict"): Made(_dictionary),
         ("collections", "defaultdict"): Made(lambda *_: {}),
+        ("collections", "Counter"): Made(_dictionary),
         ("_codecs", "encode"): Made(_encoded),
         ("numpy", "dtype"): Made(_dtype),
         ("numpy", "ndarray"): Constant("ndarray"),
@@ -251,12 +154,14 @@ def _table() -> Mapping[tuple[str, str], Any]:
     }
     for module in ("builtins", "__builtin__"):
         table |= {
+            # What a defaultdict makes of names that it lacks.
+            **{(module, kind): Constant(kind) for kind in ("int", "long", "float", "bool", "str")},
             (module, "complex"): Made(_complex),
             (module, "tuple"): Made(lambda items=(): tuple(_listed(items))),
             (module, "list"): Made(_listed),
             (module, "dict"): Made(_dictionary),
-            (module, "set"): Made(lambda items=(): _listed(items)),
-            (module, "frozenset"): Made(lambda items=(): _listed(items)),
+            (module, "set"): Made(unordered),
+            (module, "frozenset"): Made(unordered),
             (module, "bytes"): Made(_bytes),
             (module, "bytearray"): Made(_bytes),
         }

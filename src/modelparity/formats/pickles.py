@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from modelparity.errors import InputError
+from modelparity.formats.objects import unordered
 from modelparity.formats.printing import printable
 from modelparity.formats.program import MARK, Part, Persistent, Program, plain
 from modelparity.formats.sources import Buffer
@@ -25,24 +26,32 @@ def _pushing(make: Callable[[Program], Any]) -> Step:
     return lambda program: program.stack.append(make(program))
 
 
+def _keeping(make: Callable[[Program], Any]) -> Step:
+    def step(program: Program) -> None:
+        program.keep()
+        program.stack.append(make(program))
+
+    return step
+
+
 def _memorise(program: Program) -> None:
-    program.memo[program.byte()] = program.stack[-1]
+    program.memorise(program.byte())
 
 
 def _memorise_far(program: Program) -> None:
-    program.memo[program.number(4)] = program.stack[-1]
+    program.memorise(program.number(4))
 
 
 def _memorise_next(program: Program) -> None:
-    program.memo[len(program.memo)] = program.stack[-1]
+    program.memorise(len(program.memo))
 
 
 def _recall(program: Program) -> None:
-    program.stack.append(program.memo[program.byte()])
+    program.recall(program.byte())
 
 
 def _recall_far(program: Program) -> None:
-    program.stack.append(program.memo[program.number(4)])
+    program.recall(program.number(4))
 
 
 def _tuple(count: int) -> Step:
@@ -50,6 +59,7 @@ def _tuple(count: int) -> Step:
         taken = tuple(program.stack[-count:])
         if len(taken) < count or MARK in taken:
             raise ValueError("a tuple lacks elements")
+        program.keep()
         program.stack[-count:] = [taken]
 
     return step
@@ -86,12 +96,13 @@ def _set_items(program: Program) -> None:
 
 
 def _add_items(program: Program) -> None:
-    items = program.since_mark()
-    program.top(set).update(map(plain, items))
+    unordered(program.since_mark())
+    program.top(frozenset)
 
 
 def _dictionary(program: Program) -> None:
     items = program.since_mark()
+    program.keep()
     program.stack.append({})
     program.fill(items)
 
@@ -123,7 +134,7 @@ INSTRUCTIONS: Mapping[int, Step] = {
         "\x80": _protocol,
         "\x95": _frame,
         "(": _pushing(lambda p: MARK),
-        "0": lambda p: p.stack.pop() and None,
+        "0": Program.drop,
         "1": lambda p: p.since_mark() and None,
         "2": _pushing(lambda p: p.top(object)),
         "N": _pushing(lambda p: None),
@@ -144,22 +155,22 @@ INSTRUCTIONS: Mapping[int, Step] = {
         "C": _pushing(lambda p: p.raw(p.byte())),
         "\x8e": _pushing(lambda p: p.raw(p.number(8))),
         "\x96": _pushing(lambda p: p.raw(p.number(8))),
-        "]": _pushing(lambda p: []),
+        "]": _keeping(lambda p: []),
         "a": _append,
         "e": _appends,
-        "l": _pushing(lambda p: p.since_mark()),
+        "l": _keeping(lambda p: p.since_mark()),
         ")": _pushing(lambda p: ()),
-        "t": _pushing(lambda p: tuple(p.since_mark())),
+        "t": _keeping(lambda p: tuple(p.since_mark())),
         "\x85": _tuple(1),
         "\x86": _tuple(2),
         "\x87": _tuple(3),
-        "}": _pushing(lambda p: {}),
+        "}": _keeping(lambda p: {}),
         "d": _dictionary,
         "s": _set_item,
         "u": _set_items,
-        "\x8f": _pushing(lambda p: set()),
+        "\x8f": _pushing(lambda p: unordered()),
         "\x90": _add_items,
-        "\x91": _pushing(lambda p: frozenset(map(plain, p.since_mark()))),
+        "\x91": _pushing(lambda p: unordered(p.since_mark())),
         "h": _recall,
         "j": _recall_far,
         "q": _memorise,
@@ -195,7 +206,7 @@ def unpickled(
         for _ in range(MOST):
             code = program.byte()
             if code == STOP:
-                return program.pop(), program.place
+                return program.result(), program.place
             step = INSTRUCTIONS.get(code)
             if step is None:
                 raise ValueError(f"instruction {code:#04x} is not read")

@@ -4,12 +4,14 @@ from collections.abc import Callable
 from typing import Any
 
 from modelparity.errors import InputError
-from modelparity.formats.objects import ADMITTED, Made, Raw, Restored
+from modelparity.formats.leaves import Raw, Restored
+from modelparity.formats.objects import ADMITTED, Made
 from modelparity.formats.printing import printable
 from modelparity.formats.sources import Buffer
 
 LONG = 1 << 12  # bytes from which on they stay where they are
 LARGEST_TEXT = 1 << 30  # bytes
+KEPT = 4_000_000  # lists, tuples, dictionaries, results of calls, and places in the memo
 COPIED = 1 << 20  # elements that calls may copy, and as many as the file has bytes
 SIMPLE = (str, int, float, bool, bytes, type(None))
 SIZED = (str, bytes, list, tuple, dict)
@@ -24,6 +26,7 @@ class Program:
     def __init__(self, buffer: Buffer, part: Part, persistent: Persistent | None) -> None:
         self.buffer, (self.place, self.end), self.persistent = buffer, part, persistent
         self.copies_left = COPIED + self.end - self.place
+        self.kept_left = KEPT
         self.stack: list[Any] = []
         self.memo: dict[int, Any] = {}
 
@@ -84,6 +87,35 @@ class Program:
             raise ValueError("the stack is empty")
         return self.stack.pop()
 
+    def drop(self) -> None:
+        """Forget what was pushed last, a mark too."""
+        self.top(object)
+        del self.stack[-1]
+
+    def keep(self) -> None:
+        """Count something that takes memory, however few bytes ask for it."""
+        self.kept_left -= 1
+        if self.kept_left < 0:
+            raise ValueError(f"it holds more than {KEPT:,} things")
+
+    def memorise(self, number: int) -> None:
+        """Keep what was pushed last under a number."""
+        self.keep()
+        self.memo[number] = self.top(object)
+
+    def recall(self, number: int) -> None:
+        """Push what was kept under a number."""
+        if number not in self.memo:
+            raise ValueError(f"it has kept nothing under {number}")
+        self.stack.append(self.memo[number])
+
+    def result(self) -> Any:
+        """The one thing that is left at the end."""
+        found = self.pop()
+        if self.stack:
+            raise ValueError(f"it leaves {len(self.stack):,} things behind")
+        return found
+
     def top(self, kind: type) -> Any:
         """What was pushed last, which stays."""
         if not self.stack or not isinstance(self.stack[-1], kind):
@@ -106,7 +138,11 @@ class Program:
         self.copies_left -= sum(len(a) for a in (arguments, *arguments) if isinstance(a, SIZED))
         if self.copies_left < 0:
             raise ValueError("it copies more than it holds")
-        self.stack.append(made.make(*arguments))
+        self.keep()
+        try:
+            self.stack.append(made.make(*arguments))
+        except TypeError:
+            raise ValueError("it calls with other arguments than are expected") from None
 
     def build(self) -> None:
         """Give an object its state; that of a dictionary's attributes is not looked at."""

@@ -15,6 +15,7 @@ from modelparity.formats.sources import Source
 from modelparity.formats.tensor import Tensor, dense, is_count, is_shape, itemsize
 
 LARGEST_HEADER = 100_000_000  # bytes, as the format says
+MOST_PARTS = 8_000_000  # of JSON, a tensor has eight: an empty list takes two bytes, and sixty here
 DTYPES = {
     "F64": "float64",
     "F32": "float32",
@@ -98,6 +99,8 @@ def parsed(text: bytes, what: str) -> Any:
             raise ValueError("a name stands twice")
         return found
 
+    if sum(map(text.count, (b"[", b"{", b","))) > MOST_PARTS:
+        raise InputError(f"{what} has more than {MOST_PARTS:,} parts")
     try:
         return json.loads(text, object_pairs_hook=once)
     except (ValueError, RecursionError) as error:

@@ -3,11 +3,12 @@
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from modelparity.formats.sources import Source, constant
+from modelparity.formats.sources import Source
 
 Array = np.ndarray[Any, Any]
 Chunks = Callable[[int], Iterator[Array]]
@@ -39,7 +40,7 @@ REPEATED = 1 << 24  # elements
 MOST_AXES, MOST_ELEMENTS = 32, 1 << 60  # NumPy's limits, those of its older versions
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Tensor:
     """dtype by its common name, shape, and `chunks(n)`: the elements in C order, flat, at most n.
 
@@ -86,16 +87,19 @@ def dense(
     source: Source, dtype: str, shape: tuple[int, ...], offset: int = 0, order: str = "<"
 ) -> Tensor:
     """Elements that lie one behind the other in C order; `order` is their byte order."""
+    # Not a function within this one: of a hundred thousand tensors those take time and memory.
+    return Tensor(dtype, shape, partial(_dense, source, dtype, shape, offset, order))
 
-    def chunks(size: int) -> Iterator[Array]:
-        count, stored = math.prod(shape), np.dtype(order + STORED[dtype])
-        buffer = source() if count else b""
-        for first in range(0, count, size):
-            place = offset + first * stored.itemsize
-            part = np.frombuffer(buffer, stored, min(size, count - first), place)
-            yield decoded(part, dtype)
 
-    return Tensor(dtype, shape, chunks)
+def _dense(
+    source: Source, dtype: str, shape: tuple[int, ...], offset: int, order: str, size: int
+) -> Iterator[Array]:
+    count, stored = math.prod(shape), np.dtype(order + STORED[dtype])
+    buffer = source() if count else b""
+    for first in range(0, count, size):
+        place = offset + first * stored.itemsize
+        part = np.frombuffer(buffer, stored, min(size, count - first), place)
+        yield decoded(part, dtype)
 
 
 def strided(
@@ -109,20 +113,26 @@ def strided(
     shape = layout[0]
     if _is_dense(*layout):
         return dense(source, dtype, shape, offset, order)
+    return Tensor(dtype, shape, partial(_strided, source, dtype, layout, offset, order))
+
+
+def _strided(
+    source: Source,
+    dtype: str,
+    layout: tuple[tuple[int, ...], tuple[int, ...]],
+    offset: int,
+    order: str,
+    size: int,
+) -> Iterator[Array]:
     axes = [(n, step) for n, step in zip(*layout, strict=True) if n != 1]
-    count = math.prod(shape)
-    stored = np.dtype(order + STORED[dtype])
+    count, stored = math.prod(layout[0]), np.dtype(order + STORED[dtype])
     span = 1 + sum((n - 1) * step for n, step in axes)
-
-    def chunks(size: int) -> Iterator[Array]:
-        flat = np.frombuffer(source(), stored, span, offset)
-        strides = tuple(step * stored.itemsize for _, step in axes)
-        lengths = tuple(n for n, _ in axes)
-        view = np.lib.stride_tricks.as_strided(flat, lengths, strides, writeable=False)
-        for first in range(0, count, size):
-            yield decoded(view.flat[first : first + size], dtype)
-
-    return Tensor(dtype, shape, chunks)
+    flat = np.frombuffer(source(), stored, span, offset)
+    strides = tuple(step * stored.itemsize for _, step in axes)
+    lengths = tuple(n for n, _ in axes)
+    view = np.lib.stride_tricks.as_strided(flat, lengths, strides, writeable=False)
+    for first in range(0, count, size):
+        yield decoded(view.flat[first : first + size], dtype)
 
 
 def _is_dense(shape: tuple[int, ...], strides: tuple[int, ...]) -> bool:
@@ -143,12 +153,6 @@ def row_major(shape: tuple[int, ...]) -> tuple[int, ...]:
 def column_major(shape: tuple[int, ...]) -> tuple[int, ...]:
     """Strides, in elements, of Fortran's order."""
     return tuple(math.prod(shape[:axis]) for axis in range(len(shape)))
-
-
-def of_array(array: Array) -> Tensor:
-    """A small array that is at hand."""
-    code = array.dtype.kind + str(array.dtype.itemsize)
-    return dense(constant(array.tobytes()), named_dtype(code), array.shape, 0, "=")
 
 
 def decoded(stored: Array, dtype: str) -> Array:

@@ -2,19 +2,21 @@
 
 import math
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from modelparity.errors import InputError
-from modelparity.formats.objects import ArrayContent, View
+from modelparity.formats.leaves import ArrayContent, Storage, View
 from modelparity.formats.printing import printable
 from modelparity.formats.sources import Source
-from modelparity.formats.tensor import Array, Chunks, Tensor, is_shape, of_array
+from modelparity.formats.tensor import Array, Chunks, Tensor, is_shape
 
 ALONE = "array"  # the name of a tensor that has none
 # Things that are held several times count as often: a few lists within lists unfold to billions.
 MOST, DEEPEST = 3_000_000, 200
+MOST_TENSORS = 1_000_000  # in memory each takes less than 1,000 bytes
 LONGEST, MOST_TEXT = 4096, 1 << 27  # characters of a name, of all names
 BIG = "UnpackBigParamInfor@@"  # Paddle's key for parameters that it has cut into slices
 NAMES = "StructuredToParameterName@@"  # Paddle's table of names, no tensor
@@ -40,9 +42,35 @@ def tensors_of(content: Any, source: Source, where: str) -> dict[str, Tensor]:
             if name in found:
                 raise ValueError(f"{name} stands there twice")
             found[name] = tensor
+            if len(found) > MOST_TENSORS:
+                raise ValueError(f"it holds more than {MOST_TENSORS:,} tensors")
         return _joined(found, content)
     except ValueError as error:
         raise InputError(f"{where}: {printable(str(error))}") from None
+
+
+def nested_of(content: Any, source: Source, where: str) -> dict[Any, Any] | None:
+    """The same in the dictionaries that hold them, lists as dictionaries by their places.
+
+    None where content is no dictionary.
+    """
+    found = tensors_of(content, source, where)
+    held = content.held() if isinstance(content, ArrayContent) else [content]
+    return _nested(held[0], found, "") if held and isinstance(held[0], dict) else None
+
+
+def _nested(content: dict[Any, Any], found: dict[str, Tensor], outer: str) -> dict[Any, Any]:
+    nested: dict[Any, Any] = {}
+    for key, (full, value) in zip(content, _named(outer, content.items()), strict=True):
+        if isinstance(value, dict):
+            nested[key] = _nested(value, found, full)
+            continue
+        names = [name for name, _ in _leaves(value, full) if name in found]
+        if names == [full]:
+            nested[key] = found[full]
+        elif names:
+            nested[key] = {name[len(full) + 1 :]: found[name] for name in names}
+    return nested
 
 
 def _tensor(leaf: Any, name: str, source: Source) -> Tensor | None:
@@ -51,22 +79,31 @@ def _tensor(leaf: Any, name: str, source: Source) -> Tensor | None:
             return leaf.tensor(source)
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from None
+    if isinstance(leaf, Storage):
+        raise ValueError(f"{name}: a storage without a tensor is not read")
     if isinstance(leaf, bool | int | float | complex):
-        number = _number(leaf)
-        return None if number is None else of_array(number)
+        return _number(leaf)
     return None
 
 
-def _number(value: bool | float | complex) -> Array | None:
-    kinds = {bool: np.bool_, int: np.int64, float: np.float64, complex: np.complex128}
+def _number(value: bool | float | complex) -> Tensor | None:
+    kinds = {bool: "bool", int: "int64", float: "float64", complex: "complex128"}
+    dtype = kinds[type(value)]
     if type(value) is int and not -(1 << 63) <= value < 1 << 63:
-        return np.array(value, np.uint64) if 0 < value < 1 << 64 else None
-    return np.array(value, kinds[type(value)])
+        if not 0 < value < 1 << 64:
+            return None
+        dtype = "uint64"
+    return Tensor(dtype, (), partial(_alone, value, dtype))
 
 
-def _leaves(content: Any) -> Iterator[tuple[str, Any]]:
+def _alone(value: complex, dtype: str, size: int) -> Iterator[Array]:
+    del size
+    yield np.array([value], dtype)
+
+
+def _leaves(content: Any, name: str = "") -> Iterator[tuple[str, Any]]:
     """(name, what is no container), in order, without recursion."""
-    waiting: list[Iterator[tuple[str, Any]]] = [iter([("", content)])]
+    waiting: list[Iterator[tuple[str, Any]]] = [iter([(name, content)])]
     for _ in range(MOST):
         if len(waiting) > DEEPEST:
             raise ValueError("it is nested too deep")
@@ -96,7 +133,7 @@ def _inside(name: str, value: Any) -> Iterator[tuple[str, Any]] | None:
         return iter([(name, value[1])])
     if isinstance(value, list | tuple):
         return _named(name, enumerate(value))
-    return iter(()) if isinstance(value, set | frozenset) else None
+    return iter(()) if isinstance(value, frozenset) else None
 
 
 def _named(outer: str, items: Iterable[tuple[Any, Any]]) -> Iterator[tuple[str, Any]]:

@@ -4,7 +4,7 @@ from modelparity.compare.report.common import WORDS, label, shown, summary, titl
 from modelparity.compare.result import Compared, Comparison
 from modelparity.model import Outcome
 from modelparity.report.terminal import WIDTH, painted
-from modelparity.report.text import clean, figure, pad, ratio, shorten, squeeze, wrap
+from modelparity.report.text import cells, clean, figure, pad, ratio, shorten, wrap
 
 OFFENDERS, ALIGNED = 20, 5
 _NAME = 35
@@ -33,14 +33,15 @@ def as_table(comparison: Comparison, colour: bool = False) -> str:
 def _rows(compared: Compared, colour: bool) -> list[str]:
     finding, figures = compared.finding, compared.figures
     word = WORDS[finding.outcome]
-    name = pad(squeeze(label(compared), _NAME), _NAME)
-    line = f"{name} {painted(word, finding.outcome, colour)}{' ' * (13 - len(word))}"
+    # Layers differ in the middle of their names: a long one has a line of its own.
+    *above, name = [label(compared)] if cells(label(compared)) <= _NAME else [label(compared), ""]
+    line = f"{pad(name, _NAME)} {painted(word, finding.outcome, colour)}{' ' * (13 - len(word))}"
     line += f"{ratio(finding.ratio):>11}"
     if figures is not None:
         line += f"{figure(figures.max_abs):>10}{figure(figures.mean_abs):>10}"
+    rows = [part for long in above for part in wrap(long, WIDTH)] + [line]
     if finding.outcome is Outcome.ALIGNED:
-        return [line]
-    rows = [line]
+        return rows
     for start, text in [("", finding.message), *(("try: ", hint) for hint in finding.hints)]:
         rows += [f"    {part}" for part in wrap(clean(start + text), WIDTH - 4)]
     return rows
