@@ -10,9 +10,9 @@ from modelparity.compare.extras import extras
 from modelparity.compare.figures import ZERO, Array, Extras, Partial, Scaled
 
 CHUNK = 1 << 16  # elements: three float64 buffers of this size stay in a second-level cache
-# Elements of a row whose squares BLAS sums: OpenBLAS spreads longer ones over threads, and what the
-# last bits are would depend on their number.
-ROW = 8192
+# Elements of a row whose squares BLAS sums: in a long one small losses add up, and OpenBLAS spreads
+# it over threads, on whose number the last bits would depend.
+ROW = 1024
 PROBE = 64  # elements; where they differ the chunks are not searched for equal bytes
 # Between these powers of two, squares and sums of a chunk neither overflow nor vanish in float64.
 _SMALLEST, _LARGEST = 2.0**-400, 2.0**400
@@ -92,13 +92,12 @@ def _floats(c: Array, r: Array, start: int, want: Want, at: Room) -> Partial:
     if not want.full and _same_bytes(c, r) and peak < math.inf:  # false for NaN
         sums = _square_sum(wide, peak)
         return _alike(size, peak, reference_squares=sums)
-    ours = _wide(c, at.candidate)
-    np.subtract(ours, wide, out=gap)
+    np.subtract(c, wide, out=gap)  # widens the candidate on the way
     np.abs(gap, out=gap)
     top = int(gap.argmax())  # of the first NaN, if any
     furthest = float(gap[top])
     if not (furthest < math.inf and peak < math.inf):
-        return _special(ours.copy(), wide.copy(), start, want)
+        return _special(c.astype(np.float64), wide.copy(), start, want)
     beyond, first = _beyond(gap, wide, want, at.mask[:size])
     return Partial(
         elements=size,
@@ -112,7 +111,7 @@ def _floats(c: Array, r: Array, start: int, want: Want, at: Room) -> Partial:
         first_unlike=-1,
         max_abs=furthest,
         worst=start + top if furthest > 0.0 else -1,
-        worst_candidate=float(ours[top]),
+        worst_candidate=float(c[top]),
         worst_reference=float(wide[top]),
         reference_peak=peak,
         gaps=_sum(gap, furthest),
@@ -120,7 +119,7 @@ def _floats(c: Array, r: Array, start: int, want: Want, at: Room) -> Partial:
         reference_squares=_square_sum(wide, peak),
         beyond=beyond,
         first_beyond=start + first if first >= 0 else -1,
-        extras=extras(ours, wide, gap, want.dtype) if want.full else None,
+        extras=extras(_wide(c, at.candidate), wide, gap, want.dtype) if want.full else None,
     )
 
 
@@ -198,10 +197,10 @@ def _square_sum(values: Array, peak: float) -> Scaled:
 
 
 def _squares(values: Array) -> float:
-    if values.size <= ROW:
-        return float(np.dot(values, values))
-    rows = range(0, values.size, ROW)
-    return math.fsum(float(np.dot(v, v)) for v in (values[i : i + ROW] for i in rows))
+    cut = values.size - values.size % ROW
+    rows, rest = values[:cut], values[cut:]
+    sums = np.matmul(rows.reshape(-1, 1, ROW), rows.reshape(-1, ROW, 1))  # a dot product a row
+    return math.fsum([*sums.ravel().tolist(), float(np.dot(rest, rest))])
 
 
 def _beyond(gap: Array, reference: Array, want: Want, mask: Array) -> tuple[int, int]:
