@@ -12,8 +12,9 @@ from safetensors.numpy import save_file
 
 from jointbert.case import CASE, EMBEDDED_RATE, PRETRAINED_RATE, SETTINGS, prepare
 from jointbert.embedded import MARK
-from jointbert.labels import read_labels
+from jointbert.labels import Labels, read_labels
 from jointbert.names import TRANSPOSED
+from jointbert.parameters import wanted_shapes
 from modelparity.cases import resolve_settings
 from modelparity.errors import InputError, ParityError, UsageError
 
@@ -24,11 +25,19 @@ def prepare_with(directory: Path, **changes: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def checkpoint(tmp_path: Path) -> Path:
-    """A small checkpoint whose weights file is sound, if nearly empty."""
+    """A small checkpoint whose weights are zero."""
     made = Path(str(prepare_with(tmp_path / "made")["checkpoint"]))
     (made / MARK).unlink()
-    save_file({"pooler.dense.bias": np.zeros(64, np.float32)}, made / "model.safetensors")
+    write_weights(made)
     return made.rename(tmp_path / "checkpoint")
+
+
+def write_weights(checkpoint: Path):
+    """Weights that fit the checkpoint's configuration."""
+    config = json.loads((checkpoint / "config.json").read_text())
+    shapes = wanted_shapes(config, Labels((), ()), crf=False)
+    encoder = {n: np.zeros(s, np.float32) for n, s in shapes.items() if n.startswith("bert.")}
+    save_file(encoder, checkpoint / "model.safetensors")
 
 
 def test_importing_the_case_loads_no_framework():
@@ -207,7 +216,6 @@ def test_a_checkpoint_without_one_of_its_files_is_refused(
         ({"num_attention_heads": 5}, "hidden_size 64 is not a multiple of 5 heads"),
         ({"vocab_size": 10}, "pieces, but config.json says vocab_size 10"),
         ({"pad_token_id": 3}, r"vocab\.txt:1: \[PAD\] stands here"),
-        ({"max_position_embeddings": 20}, "has 20 positions, but max_seq_len is 50"),
     ],
 )
 def test_a_configuration_that_does_not_fit_is_refused(
@@ -216,6 +224,14 @@ def test_a_configuration_that_does_not_fit_is_refused(
     path = checkpoint / "config.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
     with pytest.raises(InputError, match=message):
+        prepare_with(tmp_path, checkpoint=str(checkpoint))
+
+
+def test_fewer_positions_than_pieces_are_refused(tmp_path: Path, checkpoint: Path):
+    path = checkpoint / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "max_position_embeddings": 20}))
+    write_weights(checkpoint)
+    with pytest.raises(InputError, match="has 20 positions, but max_seq_len is 50"):
         prepare_with(tmp_path, checkpoint=str(checkpoint))
 
 
