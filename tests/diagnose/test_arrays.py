@@ -60,7 +60,7 @@ def test_a_mistake_is_named(candidate, reference, said):
 
 
 def test_the_hint_says_how_far_the_gap_falls():
-    [first, *_] = hints(1.1 * TALL, TALL)
+    [first, *_] = hints(1.1 * TALL + 1e-12 * TALL**2, TALL)
     assert first.startswith("it is 1.1 times the reference")
     assert "the gap falls from 1.0e-01 to" in first
 

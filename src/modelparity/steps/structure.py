@@ -1,9 +1,12 @@
 """Two models' structure: parameters after transfer, and what their modules are set to."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from modelparity import judge, layout, pairing
 from modelparity.model import Finding, Outcome
+from modelparity.recording import Recording
 from modelparity.steps.evidence import Evidence
 
 STEP_6 = ("rate", "mode")  # dropout is judged where it acts
@@ -59,3 +62,36 @@ def configuration(evidence: Evidence) -> list[Finding]:
             what="setting",
         )
     return findings
+
+
+def runs(evidence: Evidence, run: str) -> list[Finding]:
+    """Modules of both models that run more or less often on one side, the outermost of them."""
+    names = evidence.module_names
+    ours = _times(evidence.reference, f"float64/{run}/", {m: m for m in names.values()})
+    theirs = _times(evidence.candidate, f"float64/{run}/", names)
+    wrong = [m for m in {**ours, **theirs} if ours.get(m, 0) != theirs.get(m, 0)]
+    outermost = [m for m in wrong if not any(m.startswith(f"{other}.") for other in wrong)]
+    counts = {m: (theirs.get(m, 0), ours.get(m, 0)) for m in outermost}
+    findings = []
+    for module, (c, r) in sorted(counts.items(), key=lambda one: one[1][0] > one[1][1]):
+        message = f"runs {_often(c)} on the candidate, {_often(r)} on the reference (batch {run})"
+        others = [m for m, (more, less) in counts.items() if more > less]
+        hints = (f"{others[0]} runs more often instead",) if others and c < r else ()
+        finding = Finding(module, "exact", Outcome.DIVERGED, message, hints, np.inf)
+        findings.append(finding)
+    return findings
+
+
+def _times(side: Recording, start: str, names: Mapping[str, str]) -> dict[str, int]:
+    """How often each module (the reference's name) ran below `start`."""
+    found: dict[str, int] = {}
+    for name in side.below(start):
+        module, _, rest = name.partition("#")
+        if rest and module in names:
+            number = int(rest.partition(".")[0]) + 1
+            found[names[module]] = max(number, found.get(names[module], 0))
+    return found
+
+
+def _often(count: int) -> str:
+    return {0: "never", 1: "once", 2: "twice"}.get(count, f"{count} times")

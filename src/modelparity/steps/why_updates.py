@@ -1,17 +1,20 @@
 """What would explain a finding of steps 4 and 6: the same updates with one thing changed."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from typing import Any
 
 import numpy as np
 
-from modelparity.diagnose import Hint, closing, curves, optimizers
+from modelparity.diagnose import CLOSES, Hint, closing, curves, optimizers
+from modelparity.diff import rms
 from modelparity.model import Finding
 from modelparity.steps.evidence import Evidence
 
 Array = np.ndarray[Any, Any]
 
+ROUNDING = 1e-9  # relative: what is left where there is no gap
 DECAY = 0.01  # that a side may have where the other has none
 KINDS = ("parameter", "first_moment", "second_moment")
 
@@ -33,7 +36,28 @@ def why_update(evidence: Evidence, finding: Finding, factors: tuple[float, ...])
     tried = optimizers.hypotheses(
         kind, (start, gradients), finding.compared[1].astype(np.float64), right, DECAY
     )
-    yield from closing(*finding.compared, tried)
+    everything = [factor * gradient for factor in factors]
+    for hint in closing(*finding.compared, tried):
+        ends = (f"{before}update.{len(factors) - 1}/{kind}/{name}" for kind in KINDS)
+        if all(_holds(evidence, end, (start, everything), right, hint.text) for end in ends):
+            yield hint
+
+
+def _holds(
+    evidence: Evidence,
+    end: str,
+    given: tuple[Array, list[Array]],
+    right: optimizers.Adam,
+    text: str,
+) -> bool:
+    """Whether a mistake that explains one update explains what all of them leave, too."""
+    if end not in evidence.candidate or end not in evidence.reference:
+        return True
+    c, r = (s.array(end).astype(np.float64) for s in (evidence.candidate, evidence.reference))
+    kind = end.split("/")[-2]
+    for _, predicted in optimizers.hypotheses(kind, given, r, right, DECAY, only=text):
+        return bool(rms(c - predicted) <= max(CLOSES * rms(c - r), ROUNDING * rms(r)))
+    return True
 
 
 def why_decay(evidence: Evidence, finding: Finding, updates: int) -> Iterator[Hint]:
@@ -63,7 +87,9 @@ def why_clipped(evidence: Evidence, finding: Finding, factor: float) -> Iterator
         return
     groups = evidence.reference.facts.get("decay", {})
     reference = finding.compared[1].astype(np.float64)
-    yield from closing(*finding.compared, optimizers.clipped(name, given, reference, groups))
+    candidate = finding.compared[0].astype(np.float64)
+    tried = optimizers.clipped(name, given, reference, groups, candidate)
+    yield from closing(*finding.compared, tried)
 
 
 def why_curve(finding: Finding) -> Iterable[Hint]:
@@ -105,11 +131,28 @@ def why_set(candidate: Mapping[str, Any], reference: Mapping[str, Any]) -> Itera
             text = f"{which} of the {len(all_alike)} parameters that end in {ends} {verb}"
             yield Hint(f"{text} on the candidate")
             return
+    for word, inside in _by_words(reference):
+        decayed = {n for n in reference if reference[n]}
+        for text, named in ((f"that hold {word!r}", inside), (f"but {word!r}", decayed - inside)):
+            if wrong and set(wrong) == named:
+                verb = "decay" if any(candidate[n] for n in wrong) else "do not decay"
+                yield Hint(f"all {len(wrong)} parameters {text} in their names {verb} here")
+                return
     if wrong:
         verb = "decay" if all(candidate[n] for n in wrong) else "have another decay"
         text = f"{len(wrong)} of {len(reference)} parameters {verb} on the candidate"
         kinds = dict.fromkeys(n.rpartition(".")[2] for n in wrong)
         yield Hint(f"{text}, those that end in {', '.join(kinds)}")
+
+
+def _by_words(names: Iterable[str]) -> Iterator[tuple[str, set[str]]]:
+    """The parts of names, between dots and underscores, with the names that hold them."""
+    found: dict[str, set[str]] = {}
+    for name in names:
+        for word in re.split(r"[._]", name):
+            if not word.isdigit():
+                found.setdefault(word, set()).add(name)
+    return iter(found.items())
 
 
 def _given(evidence: Evidence, name: str) -> tuple[Array, Array] | None:
