@@ -350,7 +350,7 @@ FALL = LINEAR.rates(185)
             ),
             "starts again after every 70 updates",
         ),
-        (5e-5 * (FALL / 5e-5).astype(np.float32), "it went through float32"),
+        (5e-5 * (FALL / 5e-5).astype("f4").astype("f8"), "went through float32"),
     ],
 )
 def test_a_bent_schedule_is_named(wrong, said):

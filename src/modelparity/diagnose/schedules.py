@@ -90,7 +90,8 @@ def _bent(right: Schedule, candidate: Array) -> Iterator[Hypothesis]:
         inside = (steps >= warmup) & (steps < right.total)
         text = f"behind the warm-up it starts again after every {period} updates"
         yield text, np.where(inside, again[warmup + (steps - warmup) % period], rates)
-    yield "it went through float32", peak * (rates / peak if peak else rates).astype(np.float32)
+    shares = (rates / peak if peak else rates).astype(np.float32).astype(np.float64)
+    yield "its share of the peak went through float32", peak * shares
     yield from _risen(right, rates)
 
 

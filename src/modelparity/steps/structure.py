@@ -65,14 +65,20 @@ def configuration(evidence: Evidence) -> list[Finding]:
 
 
 def runs(evidence: Evidence, run: str) -> list[Finding]:
-    """Modules of both models that run more or less often on one side, the outermost of them."""
+    """The outermost modules of both models that run less often on the candidate, and others more.
+
+    Where some only run more often, as in a loss that runs the model once more, nothing is said:
+    what those runs make is told from what the reference lacks.
+    """
     names = evidence.module_names
     ours = _times(evidence.reference, f"float64/{run}/", {m: m for m in names.values()})
     theirs = _times(evidence.candidate, f"float64/{run}/", names)
     wrong = [m for m in {**ours, **theirs} if ours.get(m, 0) != theirs.get(m, 0)]
     outermost = [m for m in wrong if not any(m.startswith(f"{other}.") for other in wrong)]
     counts = {m: (theirs.get(m, 0), ours.get(m, 0)) for m in outermost}
-    findings = []
+    findings: list[Finding] = []
+    if not any(c < r for c, r in counts.values()):
+        return findings
     for module, (c, r) in sorted(counts.items(), key=lambda one: one[1][0] > one[1][1]):
         message = f"runs {_often(c)} on the candidate, {_often(r)} on the reference (batch {run})"
         others = [m for m, (more, less) in counts.items() if more > less]
