@@ -7,6 +7,7 @@ import pytest
 
 from modelparity.diagnose import (
     attention,
+    clipping,
     closing,
     dropouts,
     first_few,
@@ -268,11 +269,11 @@ def test_clipping_every_tensor_by_its_own_norm_is_named():
     total = np.sqrt(sum(n**2 for n in norms.values()))
     right = sketch(given["a"] / (total + 1e-6))
     wrong = sketch(given["a"] / (norms["a"] + 1e-6))
-    tried = optimizers.clipped("a", given, right, {}, wrong)
+    tried = clipping.clipped("a", given, right, {}, wrong)
     [hint, *_] = named(wrong, right, tried)
     assert hint.startswith("every gradient is clipped by its own norm")
     wrong = sketch(given["a"] / total)
-    tried = optimizers.clipped("a", given, right, {}, wrong)
+    tried = clipping.clipped("a", given, right, {}, wrong)
     [hint, *_] = named(wrong, right, tried)
     assert hint.startswith("the norm is taken without PyTorch's 1e-6")
 
@@ -293,7 +294,7 @@ def test_clipping_by_another_norm_is_named(norm, said):
     total = np.sqrt(sum((g**2).sum() for g in given.values()))
     right = sketch(given["bert.a"] / (total + 1e-6))
     wrong = sketch(given["bert.a"] / (norm(given) + 1e-6))
-    tried = optimizers.clipped("bert.a", given, right, {}, wrong)
+    tried = clipping.clipped("bert.a", given, right, {}, wrong)
     found = named(wrong, right, tried)
     assert any(said in hint for hint in found), found
 
@@ -302,7 +303,7 @@ def test_gradients_that_are_scaled_up_to_the_limit_are_named():
     given = {"a": GRADIENTS[0] * 1e-3, "b": GRADIENTS[1] * 1e-3}
     total = np.sqrt(sum((g**2).sum() for g in given.values()))
     right, wrong = sketch(given["a"]), sketch(given["a"] / total)
-    [hint] = named(wrong, right, optimizers.clipped("a", given, right, {}, wrong))
+    [hint] = named(wrong, right, clipping.clipped("a", given, right, {}, wrong))
     assert hint.startswith("gradients are scaled to a norm of 1 though theirs")
 
 

@@ -32,7 +32,6 @@ OTHERS: Mapping[str, Callable[[Array, Array, Array], Array]] = {  # of gradient,
     "sign": lambda g, m, old: np.sign(g),
     "lion": lambda g, m, old: np.sign(0.9 * old + 0.1 * g),
 }
-TORCH_CLIP_EPS = 1e-6  # what torch.nn.utils.clip_grad_norm_ adds to the norm
 
 
 @dataclass(frozen=True)
@@ -230,75 +229,3 @@ def _rate(given: tuple[Array, list[Array]], reference: Array, right: Adam) -> fl
         rate += float(np.vdot(gone - here, slope)) / power
         probe = max(1e-9, 1e-4 * abs(rate))
     return rate
-
-
-def clipped(
-    name: str,
-    given: Mapping[str, Array],
-    reference: Array,
-    groups: Mapping[str, object],
-    candidate: Array,
-) -> Iterator[Hypothesis]:
-    """One gradient behind another way of clipping; `given` are all gradients before it.
-
-    groups  parameter -> whatever tells the optimizer's groups apart
-    """
-    raw = given[name].astype(np.float64)
-    gradient = sketch(raw)
-    power = float(np.vdot(gradient, gradient))
-    norms = {n: float(np.sqrt(np.square(g, dtype=np.float64).sum())) for n, g in given.items()}
-    total = float(np.sqrt(sum(norm**2 for norm in norms.values())))
-    factor = float(np.vdot(reference, gradient)) / power if power else 1.0
-    if not rms(reference - factor * gradient) <= REPRODUCES * rms(reference):
-        return
-    if abs(factor - 1.0) <= REPRODUCES:
-        times = float(np.vdot(candidate, gradient)) / power if power else 1.0
-        text = f"gradients are scaled to a norm of {times * total:.3g} though theirs, {total:.3g},"
-        yield f"{text} is below the limit", times * gradient
-        return
-    yield "gradients are not clipped", gradient
-    limit = factor * (total + TORCH_CLIP_EPS)
-    own = norms[name]
-    yield (
-        "every gradient is clipped by its own norm",
-        gradient * min(1.0, limit / (own + TORCH_CLIP_EPS)),
-    )
-    yield (
-        "every gradient is clipped by its own norm, without PyTorch's 1e-6",
-        gradient * min(1.0, limit / own) if own else gradient,
-    )
-    twice = float(np.sqrt(sum(min(norm, limit) ** 2 for norm in norms.values())))
-    if own and twice:
-        yield (
-            "every gradient is clipped by its own norm first, then all by theirs",
-            gradient * min(1.0, limit / own) * min(1.0, limit / (twice + TORCH_CLIP_EPS)),
-        )
-    yield "the norm is taken without PyTorch's 1e-6", gradient * (limit / total)
-    yield "1e-6 is added to the norm", gradient * (factor * total / (total + TORCH_CLIP_EPS))
-    group = [n for n in given if groups.get(n) == groups.get(name)]
-    joint = float(np.sqrt(sum(norms[n] ** 2 for n in group)))
-    if 0 < len(group) < len(given) and joint:
-        text = (
-            f"the {len(group)} gradients of a group are clipped by their norm, not by that of all"
-        )
-        yield text, gradient * min(1.0, limit / joint)
-        yield text, gradient * min(1.0, limit / (joint + TORCH_CLIP_EPS))
-    part = name.partition(".")[0]
-    within = float(np.sqrt(sum(n**2 for g, n in norms.items() if g.partition(".")[0] == part)))
-    if 0.0 < within < total:
-        text = f"the gradients of {part} are clipped by their own norm, not by that of all"
-        yield text, gradient * min(1.0, limit / (within + TORCH_CLIP_EPS))
-        yield f"{text}, without PyTorch's 1e-6", gradient * min(1.0, limit / within)
-    magnitudes = sum(float(np.abs(g, dtype=np.float64).sum()) for g in given.values())
-    if magnitudes:
-        text = "the sum of all magnitudes is the norm (L1)"
-        yield text, gradient * min(1.0, limit / (magnitudes + TORCH_CLIP_EPS))
-    yield f"every element is cut to {limit:.3g}", sketch(np.clip(raw, -limit, limit))
-    largest = max((float(np.abs(g).max()) for g in given.values() if g.size), default=0.0)
-    if largest:
-        yield "the largest element is the norm", gradient * min(1.0, limit / largest)
-        text = "the largest element is the norm, and 1e-6 is added to it"
-        yield text, gradient * min(1.0, limit / (largest + TORCH_CLIP_EPS))
-    for other in (0.1, 0.5, 2.0, 5.0, 10.0):
-        text = f"the limit is {limit * other:.3g} in place of {limit:.3g}"
-        yield text, gradient * min(1.0, other * factor)

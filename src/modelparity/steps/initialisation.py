@@ -128,6 +128,8 @@ def judge_step(evidence: Evidence) -> Verdict:
 
 def _why(evidence: Evidence, finding: Finding) -> Iterator[Hint]:
     """How many times as wide the candidate's values spread, and the law that they look like."""
+    if finding.hints:  # what is copied or coarse may well have the right law
+        return
     kind, _, name = finding.name.partition("/")
     ours, theirs, full = evidence.reference, evidence.candidate, f"drawn/{name}"
     if kind in ("rows", "held"):

@@ -204,6 +204,8 @@ def _blame(findings: list[Finding], at_fault: list[Finding]) -> list[Finding]:
     places = {id(f) for f in at_fault}
     told = [f for f in diverged if f.diff is None]
     measured = [f for f in diverged if f.diff is not None and id(f) not in places]
+    if not any("/zero/" in f.name for f in measured):  # then the clipping, not the decay, is off
+        measured.sort(key=lambda f: f.name.partition("/")[2].startswith("decay/"))
     return [*told, *(f for f in at_fault if f.outcome is Outcome.DIVERGED), *measured]
 
 

@@ -73,11 +73,13 @@ def runs(evidence: Evidence, run: str) -> list[Finding]:
     names = evidence.module_names
     ours = _times(evidence.reference, f"float64/{run}/", {m: m for m in names.values()})
     theirs = _times(evidence.candidate, f"float64/{run}/", names)
+    ours |= _times(evidence.reference, f"float64/{run}/", _unused(evidence))
     wrong = [m for m in {**ours, **theirs} if ours.get(m, 0) != theirs.get(m, 0)]
     outermost = [m for m in wrong if not any(m.startswith(f"{other}.") for other in wrong)]
     counts = {m: (theirs.get(m, 0), ours.get(m, 0)) for m in outermost}
     findings: list[Finding] = []
-    if not any(c < r for c, r in counts.values()):
+    signs = {c < r for c, r in counts.values()}
+    if signs != {True, False} and not any(0 < c < r for c, r in counts.values()):
         return findings
     for module, (c, r) in sorted(counts.items(), key=lambda one: one[1][0] > one[1][1]):
         message = f"runs {_often(c)} on the candidate, {_often(r)} on the reference (batch {run})"
@@ -86,6 +88,16 @@ def runs(evidence: Evidence, run: str) -> list[Finding]:
         finding = Finding(module, "exact", Outcome.DIVERGED, message, hints, np.inf)
         findings.append(finding)
     return findings
+
+
+def _unused(evidence: Evidence) -> dict[str, str]:
+    """The reference's modules that never run on the candidate, which has their parameters."""
+    faced = set(evidence.module_names.values())
+    paired = {n.rpartition(".")[0] for p in evidence.pairs.pairs for n in p.reference}
+    ours = evidence.reference_model.facts.get("modules", {})
+    return {
+        m: m for m in ours if m not in faced and any(f"{n}.".startswith(f"{m}.") for n in paired)
+    }
 
 
 def _times(side: Recording, start: str, names: Mapping[str, str]) -> dict[str, int]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from modelparity.diagnose import CLOSES, Hint, closing, curves, optimizers
+from modelparity.diagnose import CLOSES, Hint, clipping, closing, curves, optimizers
 from modelparity.diff import rms
 from modelparity.model import Finding
 from modelparity.steps.evidence import Evidence
@@ -98,7 +98,7 @@ def why_clipped(evidence: Evidence, finding: Finding, factor: float) -> Iterator
     groups = evidence.reference.facts.get("decay", {})
     reference = finding.compared[1].astype(np.float64)
     candidate = finding.compared[0].astype(np.float64)
-    tried = optimizers.clipped(name, given, reference, groups, candidate)
+    tried = clipping.clipped(name, given, reference, groups, candidate)
     yield from closing(*finding.compared, tried)
 
 
@@ -149,7 +149,8 @@ def why_set(candidate: Mapping[str, Any], reference: Mapping[str, Any]) -> Itera
             return
     decayed = {n for n in reference if reference[n]}
     for word, inside in _by_words(reference):
-        for text, names in ((f"that hold {word!r}", inside), (f"but {word!r}", decayed - inside)):
+        kept = inside & decayed if wrong <= decayed else inside
+        for text, names in ((f"that hold {word!r}", kept), (f"but {word!r}", decayed - inside)):
             if wrong == names:
                 yield Hint(f"all {len(names)} parameters {text} in their names {verb}")
                 return
