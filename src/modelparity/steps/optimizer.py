@@ -10,7 +10,7 @@ from modelparity import judge
 from modelparity.adapters import Applied
 from modelparity.model import Finding, Verdict
 from modelparity.steps.evidence import Comparison, Evidence, compare, elements
-from modelparity.steps.rated import rated_alike
+from modelparity.steps.rated import RATES, rated_alike
 from modelparity.steps.recorder import PRECISIONS, Recorder, Settings
 from modelparity.steps.updates import by_parameter, global_norm
 from modelparity.steps.why_updates import why_update
@@ -30,9 +30,11 @@ def record(recorder: Recorder) -> None:
     """Apply updates from the reference's gradients and record parameters and state after each."""
     gradients = recorder.shared_arrays(NAME, "gradient", lambda: reference_gradients(recorder))
     weights = recorder.initial_weights()
+    rates: dict[str, list[float]] = {}
     for prefix, settings in recorder.variants(NAME):
         for dtype in PRECISIONS:
-            _updates(recorder, settings, (weights, gradients), dtype, prefix)
+            rates |= _updates(recorder, settings, (weights, gradients), dtype, prefix)
+    recorder.writer.facts[RATES] = rates
 
 
 def _updates(
@@ -41,7 +43,7 @@ def _updates(
     inputs: tuple[dict[str, Array], ...],
     dtype: str,
     prefix: str,
-) -> None:
+) -> dict[str, list[float]]:
     weights, gradients = inputs
     model = recorder.build(settings, weights, dtype, training=True)
     built = recorder.call("build_optimizer", model, settings, len(FACTORS))
@@ -63,8 +65,8 @@ def _updates(
             recorder.add_parameters(f"{start}parameter/", recorder.adapter.parameters(model))
             add_state(recorder, model, built[0], start)
             recorder.progress(f"optimizer, {dtype}", update + 1, len(FACTORS))
-    for name, array in recorder.by_reference_name(by_parameter(rates)).items():
-        recorder.writer.add(f"rate/{dtype}/{prefix}{name}", array)
+    named = recorder.by_reference_name(by_parameter(rates))
+    return {f"{dtype}/{prefix}{name}": array.tolist() for name, array in named.items()}
 
 
 def apply(
@@ -147,6 +149,8 @@ def _condition(evidence: Evidence, name: str) -> float:
 def _settings(evidence: Evidence) -> list[Finding]:
     findings = []
     for key, reference in evidence.reference.facts.items():
+        if key == RATES:  # the claim of step 5
+            continue
         candidate = evidence.candidate.facts.get(key, {})
         kept = {*candidate, *reference} - {"decay"}
         if not ("kind" in candidate and "kind" in reference):  # an optimizer of one's own

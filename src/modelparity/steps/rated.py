@@ -7,6 +7,7 @@ import numpy as np
 from modelparity.sketch import sketch
 from modelparity.steps.evidence import Array, Evidence
 
+RATES = "rates"  # the fact that holds them, by PRECISION/VARIANT/PARAMETER
 SAME = 1e-12  # relative: the rates of one schedule, rounded otherwise
 
 
@@ -17,20 +18,15 @@ def rated_alike(evidence: Evidence) -> tuple[Mapping[str, Array], tuple[str, ...
     a decoupled decay, is the rate times what does not depend on it. An update at rate zero shows
     nothing and counts as the reference's.
     """
-    ours, theirs = evidence.reference, evidence.candidate
+    theirs, ours = (side.facts.get(RATES, {}) for side in (evidence.candidate, evidence.reference))
     moved: dict[str, Array] = {}
     wrong = []
-    for dtype in ("float64", "float32"):
-        for place in ours.below(f"rate/{dtype}/"):
-            full = f"rate/{dtype}/{place}"
-            prefix, _, name = place.rpartition("/")
-            if full not in theirs:
-                continue
-            rates = theirs.array(full), ours.array(full)
-            if rates[0].shape == rates[1].shape and _differ(*rates):
-                start = f"{dtype}/{prefix}/" if prefix else f"{dtype}/"
-                moved |= _moved(evidence, start, name, rates)
-                wrong.append(name)
+    for place, reference in ours.items():
+        rates = np.array(theirs.get(place, ())), np.array(reference)
+        if rates[0].shape == rates[1].shape and _differ(*rates):
+            start, _, name = place.rpartition("/")
+            moved |= _moved(evidence, f"{start}/", name, rates)
+            wrong.append(name)
     if not wrong:
         return moved, ()
     text = "the learning rate differs, which is the claim of step 5; here updates are compared"
