@@ -80,7 +80,7 @@ def train(job: Job, *, resume: bool, on_update: Update, on_epoch: Epoch) -> Fini
         network = importlib.import_module(f"jointbert.in_{job.framework}.model")
         labels = read_labels(settings["data"])
         listener = side.Listener(
-            _counting(on_update),
+            _only_finite(on_update),
             on_epoch,
             lambda m: saved.write(job.out, network.to_arrays(m), settings, labels),
         )
@@ -92,7 +92,7 @@ def train(job: Job, *, resume: bool, on_update: Update, on_epoch: Epoch) -> Fini
     return result
 
 
-def _counting(on_update: Update) -> Update:
+def _only_finite(on_update: Update) -> Update:
     def checked(done: int, total: int, loss: float) -> None:
         if not math.isfinite(loss):
             raise InputError(

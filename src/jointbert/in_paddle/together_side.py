@@ -11,14 +11,22 @@ from typing import Any
 import numpy as np
 import paddle
 from paddle import Tensor, distributed
-from paddle.optimizer.lr import LambdaDecay
 
 from jointbert import recorders
-from jointbert.in_paddle import data, metrics, model, optimize, together
+from jointbert.in_paddle import data, model, together
 from jointbert.in_paddle.data import Batch, Settings
 from jointbert.in_paddle.model import JointBert
-from jointbert.in_paddle.optimize import AdamW
+from jointbert.in_paddle.side import build_optimizer, evaluate, update  # in each process alike
 from jointbert.in_paddle.together import Ranks
+
+__all__ = [
+    "build_model",
+    "build_optimizer",
+    "evaluate",
+    "forward",
+    "training_batches",
+    "update",
+]
 
 ADAPTER = "jointbert.in_paddle.together_adapter"
 
@@ -47,23 +55,6 @@ def training_batches(settings: Settings, epoch: int) -> Iterator[Batch]:
     """Every batch of an epoch, as the processes' shares make it up."""
     for batch in data.training_batches(settings, epoch):
         yield _made_up(together.share(ranks(), batch))
-
-
-def evaluate(model: JointBert, settings: Settings, split: str) -> dict[str, Any]:
-    """Metrics, predictions and logits of a whole split."""
-    return dict(metrics.evaluate(model, settings, split))
-
-
-def build_optimizer(
-    model: JointBert, settings: Settings, updates: int
-) -> tuple[AdamW, LambdaDecay]:
-    """AdamW and its schedule for a training of `updates` updates."""
-    return optimize.build_optimizer(model, settings, updates)
-
-
-def update(model: JointBert, optimizer: AdamW, schedule: LambdaDecay, settings: Settings) -> None:
-    """Clip, apply the optimizer, advance the schedule, in each process."""
-    optimize.update(model, optimizer, schedule, settings)
 
 
 def _made_up(share: Batch) -> Batch:
