@@ -40,11 +40,8 @@ def excerpt(report: Mapping[str, Any]) -> dict[str, Any]:
 def _shown(step: Mapping[str, Any]) -> dict[str, Any]:
     """How much of its allowance was used at most; the curves of a training."""
     ratios = [f["ratio"] for f in step["findings"] if isinstance(f.get("ratio"), int | float)]
-    return {"used": max(ratios, default=None), "series": step["series"] if _drawn(step) else {}}
-
-
-def _drawn(step: Mapping[str, Any]) -> bool:
-    return bool(step["number"] == 10 and step["series"])
+    curves = step["series"] if step["number"] == 10 else {}
+    return {"used": max(ratios, default=None), "series": curves}
 
 
 @dataclass(frozen=True)
@@ -143,7 +140,7 @@ def _interval(name: str, found: Mapping[str, float]) -> tuple[str, ...]:
 def _figures(steps: Sequence[Mapping[str, Any]]) -> Iterator[Block]:
     """The curves of the training, with the envelope."""
     for step in steps:
-        if not _drawn(step):
+        if not step["series"]:
             continue
         series = {key: tuple(values) for key, values in step["series"].items()}
         outcome = Outcome(step["outcome"])

@@ -3,9 +3,9 @@
     python benchmarks/jointbert_results.py --data DIR --checkpoint DIR [--seeds 3] [--jobs 2]
 
 Every training is `jointbert train --resume`, every score `jointbert evaluate`, each in a process of
-its own. A training that is finished is a line of --found, with its recipe and versions, and is not
-made again; one that was stopped goes on in --out. The page is written from whatever is found. The
-test split is scored once, with the epoch that was best on dev.
+its own. A training that is finished is a line of a .jsonl file beside the page, with its recipe and
+versions, and is not made again; one that was stopped goes on in --out. The page is written from
+whatever is found. The test split is scored once, with the epoch that was best on dev.
 """
 
 import argparse
@@ -65,8 +65,14 @@ def run(given: argparse.Namespace, task: str, framework: str, seed: int) -> Run:
     }
 
 
-def finished(path: Path) -> dict[Key, Run]:
+def found_beside(page: Path) -> Path:
+    """Where the trainings are listed that a page rests on."""
+    return page.with_suffix(".jsonl")
+
+
+def finished(page: Path) -> dict[Key, Run]:
     """What has been trained by the recipes as they are."""
+    path = found_beside(page)
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     runs = [json.loads(line) for line in lines]
     kept = [one for one in runs if one["recipe"] == RECIPES[one["task"]]]
@@ -152,19 +158,18 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=1, help="trainings at once")
     parser.add_argument("--threads", type=int, default=0, help="of each; 0: all cores")
     parser.add_argument("--out", type=Path, default=root / "out" / "results")
-    parser.add_argument("--found", type=Path, default=root / "docs" / "results.jsonl")
     parser.add_argument("--page", type=Path, default=root / "docs" / "results.md")
     parser.add_argument("--tasks", nargs="+", choices=tuple(RECIPES), default=tuple(RECIPES))
     parser.add_argument("--frameworks", nargs="+", choices=FRAMEWORKS, default=FRAMEWORKS)
     given = parser.parse_args()
-    seeds, done = range(1, given.seeds + 1), finished(given.found)
+    seeds, done = range(1, given.seeds + 1), finished(given.page)
     wanted = [(t, f, s) for s in seeds for t in given.tasks for f in given.frameworks]
     write(given)
     with ThreadPoolExecutor(given.jobs) as pool:
         started = [pool.submit(run, given, *key) for key in wanted if key not in done]
         try:
             for one in as_completed(started):
-                with given.found.open("a", encoding="utf-8") as file:
+                with found_beside(given.page).open("a", encoding="utf-8") as file:
                     file.write(json.dumps(one.result()) + "\n")
                 write(given)
         except SystemExit:
@@ -175,7 +180,7 @@ def main() -> int:
 
 def write(given: argparse.Namespace) -> None:
     """The page, from what is found."""
-    kept = [one for one in finished(given.found).values() if one["seed"] <= given.seeds]
+    kept = [one for one in finished(given.page).values() if one["seed"] <= given.seeds]
     given.page.write_text(page(kept, given.seeds), encoding="utf-8")
 
 
