@@ -2,6 +2,7 @@
 
 import collections
 import dataclasses
+import math
 import os
 import random
 import subprocess
@@ -599,9 +600,30 @@ def test_attention_of_paddle_takes_the_mask():
     assert sites == [""]
 
 
+@pytest.mark.parametrize(
+    ("model", "expected"),
+    [
+        (nn.Dropout2D(0.5), (2, 3, 1, 1)),
+        (nn.Dropout(0.5, axis=1), (1, 3, 1, 1)),
+        (nn.Dropout(0.5, axis=[0, 3]), (2, 1, 1, 4)),
+    ],
+    ids=["channels", "one axis", "two axes"],
+)
+def test_a_dropout_along_axes_takes_one_element_for_the_others(model, expected):
+    x, drawn = paddle.randn([2, 3, 4, 4]), []
+
+    def draw(call):
+        drawn.append((call.shape, call.scale))
+        return np.arange(math.prod(call.shape)).reshape(call.shape) % 2 == 0
+
+    with adapter.dropout(model, draw):
+        given = model(x)
+    assert drawn == [(expected, 2.0)]
+    kept = np.arange(math.prod(expected)).reshape(expected) % 2 == 0
+    assert np.array_equal(given.numpy(), 2.0 * x.numpy() * kept)
+
+
 UNREACHABLE = {
-    "axis": lambda: nn.Dropout(0.5, axis=1),
-    "channels": lambda: nn.Dropout2D(0.5),
     "alpha": lambda: nn.AlphaDropout(0.5),
     "recurrent": lambda: nn.LSTM(4, 4, num_layers=2, dropout=0.5),
 }

@@ -2,6 +2,7 @@
 
 import collections
 import dataclasses
+import math
 import os
 import random
 
@@ -544,11 +545,35 @@ def test_fused_attention_takes_the_mask_by_its_formula():
         assert torch.allclose(given, 2.0 * expected, rtol=1e-12)
 
 
+CHANNELS = {
+    "a batch": (nn.Dropout2d(0.5), (2, 3, 4, 4), (2, 3, 1, 1)),
+    "signals": (nn.Dropout1d(0.5), (2, 3, 4), (2, 3, 1)),
+    "one signal": (nn.Dropout1d(0.5), (3, 4), (3, 1)),
+    "volumes": (nn.Dropout3d(0.5), (2, 3, 4, 4, 4), (2, 3, 1, 1, 1)),
+    "by the operator": (Calls(lambda x: torch.feature_dropout(x, 0.5, True)), (2, 3, 4), (2, 3, 1)),
+}
+
+
+@pytest.mark.parametrize("name", CHANNELS)
+def test_a_dropout_of_channels_takes_one_element_for_each(name):
+    model, shape, expected = CHANNELS[name]
+    x, drawn = torch.randn(shape), []
+
+    def draw(call):
+        drawn.append((call.shape, call.scale))
+        return np.arange(math.prod(call.shape)).reshape(call.shape) % 2 == 0
+
+    with adapter.dropout(model, draw):
+        given = model(x)
+    assert drawn == [(expected, 2.0)]
+    kept = torch.arange(math.prod(expected)).reshape(expected) % 2 == 0
+    assert torch.equal(given, 2.0 * x * kept)
+
+
 UNREACHABLE = {
     "causal attention": Calls(
         lambda x: functional.scaled_dot_product_attention(x, x, x, None, 0.1, True)
     ),
-    "channels": nn.Dropout2d(0.5),
     "alpha": nn.AlphaDropout(0.5),
     "native": Calls(lambda x: torch.native_dropout(x, 0.5, True)),
     "recurrent": nn.LSTM(4, 4, num_layers=2, dropout=0.5),
@@ -563,7 +588,7 @@ def test_a_dropout_that_takes_no_mask_is_refused(name):
         model(x)
 
 
-@pytest.mark.parametrize("name", ["channels", "alpha", "recurrent"])
+@pytest.mark.parametrize("name", ["alpha", "recurrent"])
 def test_the_same_is_let_through_in_evaluation(name):
     model = nn.Sequential(UNREACHABLE[name]).eval()
     x = torch.ones(2, 3, 4) if name == "recurrent" else torch.ones(1, 2, 3, 4)

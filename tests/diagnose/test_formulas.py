@@ -7,7 +7,9 @@ import pytest
 
 from modelparity.diagnose import (
     attention,
+    clipping,
     closing,
+    dropouts,
     first_few,
     layers,
     losses,
@@ -79,6 +81,25 @@ def test_rows_of_an_embedding_one_further_are_named():
     assert any("rows one further" in hint for hint in named(table[ids + 1], table[ids], tried))
 
 
+def test_the_parameters_of_another_layer_are_named():
+    other = {"weight": RANDOM.standard_normal((8, 8)), "bias": -BIAS}
+    right, wrong = X @ SQUARE.T + BIAS, X @ other["weight"].T + other["bias"]
+    own = {"weight": SQUARE, "bias": BIAS}
+    tried = layers.hypotheses(X, right, own, (), {"layer.1": other})
+    [hint] = named(wrong, right, tried)
+    assert hint.startswith("with the parameters of layer.1 in place of its own")
+
+
+@pytest.mark.parametrize(("row", "said"), [(9, "4 is row 9"), (None, "4 gives zeros")])
+def test_a_single_row_that_is_looked_up_wrongly_is_named(row, said):
+    ids, table = np.arange(12).reshape(3, 4), RANDOM.standard_normal((30, 8))
+    wrong = table[ids]
+    wrong[ids == 4] = 0.0 if row is None else table[row]
+    tried = layers.looked_up(ids, wrong, {"weight": table})
+    [hint] = named(wrong, table[ids], tried)
+    assert f"only some rows are others: {said}" in hint
+
+
 QKV = tuple(RANDOM.standard_normal((6, 9, 8)) for _ in range(3))
 RIGHT = attention.Form(heads=4)
 
@@ -92,12 +113,49 @@ RIGHT = attention.Form(heads=4)
         (replace(RIGHT, heads=2), "2 heads in place of 4"),
         (replace(RIGHT, interleaved=True), "interleaved"),
         (replace(RIGHT, reshaped=True), "by a reshape alone"),
+        (replace(RIGHT, inverted=True), "the mask is inverted"),
+        (replace(RIGHT, penalty=-10.0), "-10 is added to the scores at padding"),
+        (replace(RIGHT, penalty=1.0, inverted=True), "1 is added to the scores of words"),
     ],
 )
 def test_a_mistake_in_attention_is_named(form, said):
     right = attention.attend(QKV, MASK, RIGHT)
     tried = attention.hypotheses(QKV, right, MASK)
     assert any(said in hint for hint in named(attention.attend(QKV, MASK, form), right, tried))
+
+
+KEPT = (RANDOM.random((6, 4, 9, 9)) >= 0.1) / 0.9
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ({"dropped": "scores"}, "dropout acts on the scores, before the softmax"),
+        ({"kept": None}, "probabilities are not dropped"),
+    ],
+)
+def test_where_dropout_acts_in_attention_is_named(how, said):
+    form = replace(RIGHT, kept=KEPT)
+    right, wrong = (attention.attend(QKV, MASK, f) for f in (form, replace(form, **how)))
+    found = named(wrong, right, attention.hypotheses(QKV, right, MASK, KEPT))
+    assert any(said in hint for hint in found), found
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (lambda a, b, kept: a + b, "what drop is given comes here undropped"),
+        (lambda a, b, kept: kept * (a + b), "drop drops the whole of it"),
+        (lambda a, b, kept: a + kept * b, "drop drops what its output is added to"),
+    ],
+)
+def test_what_dropout_acts_on_is_named(wrong, said):
+    a, b = X, RANDOM.standard_normal(X.shape)
+    kept = (RANDOM.random(X.shape) >= 0.1) / 0.9
+    right, made = kept * a + b, wrong(a, b, kept)
+    tried = dropouts.hypotheses(right, {"drop": kept * a}, {"drop": a})
+    [hint, *_] = named(made, right, tried)
+    assert said in hint
 
 
 def test_a_missing_residual_and_another_position_are_named():
@@ -119,6 +177,24 @@ def test_a_loss_over_all_positions_is_named():
     tried = losses.hypotheses(right, {"logits": scores}, {"labels": labels}, MASK)
     [hint, *_] = named(wrong, right, tried)
     assert "divided by all positions, not the mean over labelled positions" in hint
+
+
+def test_a_loss_with_smoothed_labels_is_named():
+    scores, labels = RANDOM.standard_normal((9, 5)), RANDOM.integers(0, 5, 9)
+    logs = scores - np.log(np.exp(scores).sum(-1, keepdims=True))
+    right = np.array(-logs[np.arange(9), labels].mean())
+    wrong = 0.95 * right - 0.05 * logs.mean()
+    tried = losses.hypotheses(right, {"logits": scores}, {"labels": labels}, None)
+    [hint] = named(wrong, right, tried)
+    assert "labels smoothed by 0.05" in hint
+
+
+@pytest.mark.parametrize(("share", "said"), [(0.5, "slot counts 0.5 times"), (0.1234567, "")])
+def test_of_single_losses_only_a_usual_share_is_named(share, said):
+    known = {"intent": np.array(3.2649), "slot": np.array(4.3698)}
+    right, wrong = (np.array(3.2649 + part * 4.3698) for part in (1.0, share))
+    found = named(wrong, right, wiring.hypotheses(wrong, right, known))
+    assert [hint.partition(" in the sum")[0] for hint in found] == [said] * bool(said)
 
 
 def test_an_integer_mask_that_is_used_as_an_index_is_named():
@@ -146,11 +222,17 @@ def after(how, kind="parameter"):
     [
         (replace(ADAM, eps=1e-6), "parameter", "eps 1e-06 in place of 1e-08"),
         (replace(ADAM, beta2=0.99), "second_moment", "beta2 0.99 in place of 0.999"),
-        (replace(ADAM, corrects=False), "parameter", "bias is not corrected"),
+        (replace(ADAM, uncorrected=("first", "second")), "parameter", "bias is not corrected"),
         (replace(ADAM, place="before"), "parameter", "before the second moment's bias"),
         (replace(ADAM, place="inside"), "parameter", "under the root"),
         (replace(ADAM, decay=0.01), "parameter", "it decays by 0.01"),
         (replace(ADAM, rate=2e-3), "parameter", "the rate is 2 times as large"),
+        (replace(ADAM, uncorrected=("second",)), "parameter", "the second moment's bias is not"),
+        (replace(ADAM, ahead=1), "parameter", "as if one update more were done"),
+        (replace(ADAM, rule="belief"), "second_moment", "distance from the first (AdaBelief)"),
+        (replace(ADAM, rule="sign"), "parameter", "the step is the gradient's sign"),
+        (replace(ADAM, rule="trust"), "parameter", "scaled by the parameter's norm"),
+        (replace(ADAM, rule="none"), "parameter", "nothing is updated"),
     ],
 )
 def test_a_mistake_in_adam_is_named(how, kind, said):
@@ -187,12 +269,42 @@ def test_clipping_every_tensor_by_its_own_norm_is_named():
     total = np.sqrt(sum(n**2 for n in norms.values()))
     right = sketch(given["a"] / (total + 1e-6))
     wrong = sketch(given["a"] / (norms["a"] + 1e-6))
-    tried = optimizers.clipped("a", given, right, {})
+    tried = clipping.clipped("a", given, right, {}, wrong)
     [hint, *_] = named(wrong, right, tried)
     assert hint.startswith("every gradient is clipped by its own norm")
-    tried = optimizers.clipped("a", given, right, {})
-    [hint, *_] = named(sketch(given["a"] / total), right, tried)
+    wrong = sketch(given["a"] / total)
+    tried = clipping.clipped("a", given, right, {}, wrong)
+    [hint, *_] = named(wrong, right, tried)
     assert hint.startswith("the norm is taken without PyTorch's 1e-6")
+
+
+@pytest.mark.parametrize(
+    ("norm", "said"),
+    [
+        (lambda g: sum(np.abs(a).sum() for a in g.values()), "the sum of all magnitudes"),
+        (lambda g: max(np.abs(a).max() for a in g.values()), "the largest element is the norm"),
+        (
+            lambda g: np.sqrt(sum((a**2).sum() for n, a in g.items() if n.startswith("bert."))),
+            "the gradients of bert are clipped by their own norm",
+        ),
+    ],
+)
+def test_clipping_by_another_norm_is_named(norm, said):
+    given = {"bert.a": GRADIENTS[0] * 100, "bert.b": GRADIENTS[1] * 300, "head": GRADIENTS[2]}
+    total = np.sqrt(sum((g**2).sum() for g in given.values()))
+    right = sketch(given["bert.a"] / (total + 1e-6))
+    wrong = sketch(given["bert.a"] / (norm(given) + 1e-6))
+    tried = clipping.clipped("bert.a", given, right, {}, wrong)
+    found = named(wrong, right, tried)
+    assert any(said in hint for hint in found), found
+
+
+def test_gradients_that_are_scaled_up_to_the_limit_are_named():
+    given = {"a": GRADIENTS[0] * 1e-3, "b": GRADIENTS[1] * 1e-3}
+    total = np.sqrt(sum((g**2).sum() for g in given.values()))
+    right, wrong = sketch(given["a"]), sketch(given["a"] / total)
+    [hint] = named(wrong, right, clipping.clipped("a", given, right, {}, wrong))
+    assert hint.startswith("gradients are scaled to a norm of 1 though theirs")
 
 
 LINEAR = schedules.Schedule(5e-5, 40, 180)
@@ -213,4 +325,35 @@ LINEAR = schedules.Schedule(5e-5, 40, 180)
 def test_a_mistake_in_a_schedule_is_named(how, said):
     right, wrong = LINEAR.rates(185), replace(LINEAR, **how).rates(185)
     found = named(wrong, right, schedules.hypotheses(wrong, right, 5))
+    assert any(said in hint for hint in found), found
+
+
+UPDATES = np.arange(185)
+FALL = LINEAR.rates(185)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (np.where(UPDATES < 40, FALL, np.maximum(FALL, 5e-6)), "0.1 of the peak, not at 0, and"),
+        (np.where(UPDATES < 40, FALL, 5e-6 + 0.9 * FALL), "it ends at 0.1 of the peak, not at 0"),
+        (FALL[UPDATES // 18 * 18], "it changes only every 18 updates"),
+        (
+            np.where(UPDATES < 40, 5e-5 * (UPDATES / 40) ** 2, FALL),
+            "the warm-up differs: it is qua",
+        ),
+        (np.where(UPDATES < 40, 5e-5 * (UPDATES + 1) / 40, FALL), "it is one update early"),
+        (
+            np.where(
+                UPDATES < 40,
+                FALL,
+                np.where(UPDATES < 180, 5e-5 * (1 - (UPDATES - 40) % 70 / 70), 0.0),
+            ),
+            "starts again after every 70 updates",
+        ),
+        (5e-5 * (FALL / 5e-5).astype("f4").astype("f8"), "went through float32"),
+    ],
+)
+def test_a_bent_schedule_is_named(wrong, said):
+    found = named(wrong, FALL, schedules.hypotheses(wrong, FALL, 5))
     assert any(said in hint for hint in found), found

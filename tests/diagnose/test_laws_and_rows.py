@@ -48,11 +48,34 @@ CUT = [sentence[:6] for sentence in SENTENCES]
         (rows_of(SENTENCES, 10), "in batches of 10 in place of 8, 6"),
         (rows_of(sorted(SENTENCES, key=len), 8), "sorted by the length of ids"),
         (rows_of(CUT, 8), "they end early, at 6 in place of 8"),
+        (rows_of([[0, 0, *s] for s in SENTENCES], 8), "ids differs in 30 of 30 rows: they come 2"),
+        (
+            rows_of([*SENTENCES[:8], *SENTENCES[:8], *SENTENCES[16:]], 8),
+            "batch 1 holds the rows of",
+        ),
+        (rows_of([*SENTENCES[:8], *SENTENCES[:8], *SENTENCES[16:]], 8), "8 of 30 rows are repeat"),
+        (rows_of(sorted(SENTENCES, key=lambda s: sum(s) % 3), 8), "sorted by label"),
+        (rows_of([*SENTENCES, *SENTENCES[:4]], 8), "there are 4 more rows, repeated ones"),
     ],
 )
 def test_what_happened_to_rows_is_named(candidate, said):
     found = [str(hint) for hint in batches.explain(candidate, rows_of(SENTENCES, 8))]
     assert any(said in hint for hint in found), found
+
+
+def test_rows_that_are_padded_at_the_left_are_named():
+    wrong = [{"ids": np.array([[0, 0, 5], [3, 4, 5]])}]
+    right = [{"ids": np.array([[5, 0, 0], [3, 4, 5]])}, {"ids": np.array([[7, 2, 0], [3, 1, 5]])}]
+    wrong += [{"ids": np.array([[0, 7, 2], [3, 1, 5]])}]
+    [hint] = batches.explain(batches.rows(wrong), batches.rows(right))
+    assert "padded at the left" in str(hint)
+
+
+def test_batches_of_another_width_are_named():
+    narrow = batches.rows([{"ids": np.array([[5, 6, 7]])}])
+    wide = batches.rows([{"ids": np.array([[5, 6, 7, 0, 0]])}])
+    [hint] = batches.explain(wide, narrow)
+    assert str(hint).endswith("padded to a width of 5 in place of 3")
 
 
 def test_equal_rows_have_no_hint():
@@ -76,3 +99,22 @@ def test_a_curve_says_where_and_how_it_parts():
     [hint] = curves.explain(losses * 1.1, losses)
     assert "before any update" in str(hint)
     assert list(curves.explain(losses, losses)) == []
+
+
+@pytest.mark.parametrize(
+    ("kept", "said"),
+    [(slice(199), "the first 199 of 200"), (slice(192), "the first 192 of 200")],
+)
+def test_examples_that_are_left_out_of_a_score_are_counted(kept, said):
+    gold = RANDOM.integers(0, 4, 200)
+    predicted = np.where(RANDOM.random(200) < 0.2, RANDOM.integers(0, 4, 200), gold)
+    found = {text: float(value) for text, value in scores.of_decisions(predicted, gold, [])}
+    share = float((predicted == gold)[kept].mean())
+    assert found[f"it is the share of right ones among {said}"] == share
+
+
+def test_a_score_that_is_made_of_others_is_named():
+    others = {"precision": np.array(0.5), "recall": np.array(0.8), "f1": np.array(0.65)}
+    found = {text: float(value) for text, value in scores.of_scores("f1", others)}
+    assert found["it is the mean of precision and recall"] == 0.65
+    assert found["it is precision times recall"] == 0.4

@@ -262,7 +262,7 @@ GPTS = (
     Fault("rms-eps", 1, "norm.eps", "eps 1e-6", built(_rms_eps)),
     Fault("rms-eps-hidden", 1, "first.norm1:", "eps 1e-6", built(_hidden_rms_eps)),
     Fault("positions", 1, "glue before positions", "counted from 1", built(_from_one)),
-    Fault("once", 1, "glue before norm", "the block runs once", of_class(_RunsOnce)),
+    Fault("once", 1, "loop: runs once", "the block runs once", of_class(_RunsOnce)),
     Fault("mean", 1, "loss:", "divided by padding too", running("forward", _paddles_mean)),
     Fault("unshifted", 2, "dev/0/labels", "no shift", running("evaluation_batches", _unshifted)),
     Fault("beta2", 4, "beta2", "0.999", running("build_optimizer", _beta)),

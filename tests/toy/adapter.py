@@ -177,10 +177,12 @@ def optimizer_configuration(model, optimizer):
 
 
 @contextmanager
-def watch_updates(model, optimizer, on_update):
+def watch_updates(model, optimizer, on_update, given=None):
     def note():
         rates = dict.fromkeys(parameters(model), float(optimizer.rate))
         on_update(Applied(rates, lambda: gradients(model)))
+        if given:
+            set_gradients(model, given())
 
     optimizer.watchers.append(note)
     try:

@@ -53,6 +53,16 @@ def _first_example_only(forward, model, batch):
     return {**outputs, "loss": first["loss"]}
 
 
+class _Unbiased(Dense):
+    def forward(self, x):
+        self.caches.append(x)
+        return np.matmul(x, self.params["kernel"])
+
+
+def _unbiased(model):
+    model.mixer.__class__ = _Unbiased
+
+
 # Step 2
 
 
@@ -122,7 +132,26 @@ def _starts_at_one(optimizer, schedule):
     optimizer.rate = optimizer.lr * schedule.at(0)
 
 
+class _AlwaysFalls(Rates):
+    def at(self, k):
+        return super().at(k) * (0.9**k if self.constant else 1.0)
+
+
+def _always_falls(_optimizer, schedule):
+    schedule.__class__ = _AlwaysFalls
+
+
 # Step 6
+
+
+def _always_clipped(update, model, optimizer, schedule, settings):
+    found = [(m, k) for _, m in model.modules() for k in m.grads]
+    norm = np.sqrt(sum(np.sum(m.grads[k].astype(np.float64) ** 2) for m, k in found))
+    for m, k in found:
+        m.grads[k] = (m.grads[k] * (settings["max_norm"] / max(norm, 1e-12))).astype(
+            m.grads[k].dtype
+        )
+    update(model, optimizer, schedule, settings)
 
 
 def _clip_each(update, model, optimizer, schedule, settings):
@@ -203,6 +232,13 @@ def _biased(model):
     model.both.params["bias"] += np.float32(0.01)
 
 
+def _copied(model):
+    both = model.both.params["kernel"]
+    model.mixer.params["kernel"][:, :3] = both
+    model.mixer.params["kernel"][:, 3:6] = both
+    model.mixer.params["kernel"][:, 6:] = both[:, :2]
+
+
 # Step 10
 
 
@@ -250,6 +286,7 @@ FAULTS = (
         "the mean runs over padding",
         running("forward", _unmasked_mean),
     ),
+    Fault("bias-left-out", 1, "mixer", "no bias, which starts as zero", built(_unbiased)),
     Fault("transposed", 1, "mixer", "a square kernel is transposed", built(_transposed)),
     Fault(
         "loss-of-one",
@@ -296,6 +333,20 @@ FAULTS = (
         "the warm-up starts at 1, not at 0",
         _optimized(_starts_at_one),
     ),
+    Fault(
+        "always-falls",
+        5,
+        "step 4/constant=True/rate/",
+        "the rate falls where it should be constant",
+        _optimized(_always_falls),
+    ),
+    Fault(
+        "always-clipped",
+        6,
+        "clip/below",
+        "gradients are scaled up to the limit too",
+        running("update", _always_clipped),
+    ),
     Fault("clip-each", 6, "clip/above", "clipped by tensor first", running("update", _clip_each)),
     Fault("decay-all", 6, "bias", "biases and the norm decay", _optimized(_decay_everything)),
     Fault("decay-coupled", 6, "/zero/", "decay in the gradient", _optimized(_coupled)),
@@ -313,6 +364,7 @@ FAULTS = (
         running("training_batches", _last_batch_dropped),
     ),
     Fault("wider", 9, "drawn/embedding.weight", "1.5 times the deviation", built(_wider)),
+    Fault("repeated", 9, "drawn/mixer.weight", "values that come twice", built(_copied)),
     Fault("biased", 9, "constant/left.bias", "biases start at 0.01", built(_biased)),
     Fault(
         "undropped-gradient",

@@ -145,10 +145,15 @@ class Adapter(Protocol):
         nesterov, amsgrad, and `decay`: {parameter name: coefficient}."""
 
     def watch_updates(
-        self, model: Any, optimizer: Any, on_update: Callable[["Applied"], None]
+        self,
+        model: Any,
+        optimizer: Any,
+        on_update: Callable[["Applied"], None],
+        given: Callable[[], Mapping[str, Array]] | None = None,
     ) -> AbstractContextManager[None]:
         """Call `on_update` each time the optimizer is about to apply its rule, after any clipping
-        and with the learning rate that this update uses."""
+        and with the learning rate that this update uses. The rule then gets the gradients that
+        `given` returns, where it is there, in place of what was made of them."""
 
 
 @dataclass(frozen=True)

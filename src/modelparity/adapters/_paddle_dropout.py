@@ -51,6 +51,14 @@ def dropout(model: nn.Layer, draw: Callable[[DropoutCall], Array]) -> Iterator[N
             handle.remove()
 
 
+def _mask_shape(shape: tuple[int, ...], axis: Any) -> tuple[int, ...]:
+    """A mask varies along the axes that are named; along the others one element counts for all."""
+    if axis is None:
+        return shape
+    along = {axis} if isinstance(axis, int) else set(axis)
+    return tuple(size if place in along else 1 for place, size in enumerate(shape))
+
+
 class _Masks:
     """What takes the place of each of the framework's functions."""
 
@@ -72,12 +80,11 @@ class _Masks:
     ) -> Tensor:
         """`paddle.nn.functional.dropout` with a given mask."""
         rate, active = float(p), bool(training and p > 0.0)
-        if axis is not None and active:
-            raise self._sites.unreachable(f"along axis {axis}, whose mask has another shape,")
         scale = self._sites.scale(
             (rate, active, mode), lambda: self._measured(rate, active=active, mode=mode)
         )
-        keep = self._sites.keep(rate=rate, active=active, scale=scale, shape=tuple(x.shape))
+        shape = _mask_shape(tuple(x.shape), axis) if active else tuple(x.shape)
+        keep = self._sites.keep(rate=rate, active=active, scale=scale, shape=shape)
         if not active:
             return self._untouched(x, rate, training=training, mode=mode)
         mask = paddle.to_tensor(keep).astype(x.dtype) * scale

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from paddle import nn
-from paddle.optimizer import AdamW
+from paddle.optimizer import AdamW, Optimizer
 from paddle.regularizer import L1Decay, L2Decay
 
 from modelparity.errors import ParityError
@@ -54,10 +54,11 @@ def optimizer_configuration(model: nn.Layer, optimizer: Any) -> dict[str, Any]:
 
     A value that differs between groups is given as {parameter name: value}. `coupled` says that
     the decay is added to the gradient; coupled L1 decays, and coupled decays beside AdamW's own,
-    stand under `l1_decay` and `coupled_decay`.
+    stand under `l1_decay` and `coupled_decay`. A class of one's own counts as what it inherits
+    from; of one that is none of Paddle's nothing is known but its settings.
     """
     names = names_of(model)
-    kind = type(optimizer).__name__.lower()
+    kind = _kind(optimizer)
     values: dict[str, dict[str, Any]] = {}
     decays: dict[str, dict[str, float]] = {"decay": {}}
     for group in groups_of(optimizer):
@@ -71,7 +72,14 @@ def optimizer_configuration(model: nn.Layer, optimizer: Any) -> dict[str, Any]:
     found = {key: _one(given) for key, given in values.items()}
     if kind == "momentum" and not found.get("momentum", 0.0):
         found, kind = {}, "sgd"  # as PyTorch calls it
-    return {"kind": kind, **found, "coupled": not isinstance(optimizer, AdamW), **decays}
+    known = {"kind": kind, "coupled": not isinstance(optimizer, AdamW)} if kind else {}
+    return {**known, **found, **decays}
+
+
+def _kind(optimizer: Any) -> str:
+    """The name of the framework's class that an optimizer is an instance of; "" for none."""
+    kinds = (c for c in type(optimizer).__mro__ if c.__module__.startswith("paddle.optimizer."))
+    return next((c.__name__.lower() for c in kinds if c is not Optimizer), "")
 
 
 def _settings(group: Mapping[str, Any], optimizer: Any) -> dict[str, Any]:

@@ -14,19 +14,21 @@ from modelparity.adapters import Array, DropoutCall
 from modelparity.adapters._dropout import ELEMENTS, Sites
 from modelparity.adapters._watch import replaced
 
-# Dropouts whose mask has another shape than their input, or that do not scale by a constant.
+# Dropouts that do not scale by a constant.
 OTHERS: tuple[Callable[..., Any], ...] = (
     functional.alpha_dropout,
-    functional.dropout1d,
-    functional.dropout2d,
-    functional.dropout3d,
     functional.feature_alpha_dropout,
     torch.alpha_dropout,
     torch.alpha_dropout_,
     torch.feature_alpha_dropout,
     torch.feature_alpha_dropout_,
-    torch.feature_dropout,
-    torch.feature_dropout_,
+)
+# Dropouts of whole channels: the function, and the axes of an input that is a batch.
+CHANNELS: tuple[tuple[Callable[..., Any], int], ...] = (
+    (functional.dropout1d, 3),
+    (functional.dropout2d, 3),  # of (N, C, L) too, as dropout1d
+    (functional.dropout3d, 5),
+    (torch.feature_dropout, 2),
 )
 
 
@@ -51,6 +53,8 @@ def dropout(model: nn.Module, draw: Callable[[DropoutCall], Array]) -> Iterator[
         torch.dropout_: lambda x, p, train: masks.functional(x, p, train, True),
         masks.attention: masks.fused,
         **{function: masks.other(function) for function in OTHERS},
+        **{function: masks.channels(axes) for function, axes in CHANNELS},
+        torch.feature_dropout_: masks.other(torch.feature_dropout_),
     }
     try:
         with (
@@ -97,11 +101,14 @@ class _Masks:
         p: float = 0.5,
         training: bool = True,
         inplace: bool = False,
+        shape: tuple[int, ...] | None = None,
     ) -> Tensor:
-        """`torch.nn.functional.dropout` with a given mask."""
+        """`torch.nn.functional.dropout` with a given mask, of another `shape` than its input's."""
         rate, active = float(p), bool(training and p > 0.0)
         scale = self._sites.scale((rate, active, ""), lambda: self._measured(rate, active))
-        keep = self._sites.keep(rate=rate, active=active, scale=scale, shape=tuple(input.shape))
+        whole = tuple(input.shape)
+        shape = shape if active and shape else whole
+        keep = self._sites.keep(rate=rate, active=active, scale=scale, shape=shape)
         if not active:
             return input
         mask = torch.from_numpy(np.array(keep)).to(input) * scale
@@ -144,6 +151,18 @@ class _Masks:
             scores = scores + attn_mask
         weights = torch.softmax(scores, dim=-1)
         return self.functional(weights, dropout_p) @ value
+
+    def channels(self, axes: int) -> Callable[..., Tensor]:
+        """A dropout of whole channels; an input of fewer than `axes` axes is one example."""
+
+        def dropped(
+            input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False
+        ) -> Tensor:
+            kept = 2 if input.ndim >= axes else 1
+            shape = (*input.shape[:kept], *(1,) * (input.ndim - kept))
+            return self.functional(input, p, training, inplace, shape)
+
+        return dropped
 
     def other(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """A dropout of another kind: passes where it is inactive."""

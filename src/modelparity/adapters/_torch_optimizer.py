@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 FLAGS = ("nesterov", "amsgrad")
 DECOUPLED = ("adamw",)  # kinds that are so in releases whose groups do not say it themselves
@@ -22,9 +23,11 @@ def optimizer_configuration(model: nn.Module, optimizer: Any) -> dict[str, Any]:
     """Kind, betas, eps, and the decay of every parameter.
 
     A value that differs between groups is given as {parameter name: value}. `coupled` says that
-    the decay is added to the gradient. SGD with a momentum is of the kind "momentum".
+    the decay is added to the gradient. SGD with a momentum is of the kind "momentum". A class of
+    one's own counts as what it inherits from; of one that is none of PyTorch's nothing is known
+    but its settings.
     """
-    kind = type(optimizer).__name__.lower()
+    kind = _kind(optimizer)
     values: dict[str, dict[str, Any]] = {}
     decay: dict[str, float] = {}
     decoupled = kind in DECOUPLED
@@ -39,7 +42,14 @@ def optimizer_configuration(model: nn.Module, optimizer: Any) -> dict[str, Any]:
         found = found if kind == "momentum" else {}
     if kind == "adam" and decoupled:
         kind = "adamw"
-    return {"kind": kind, **found, "coupled": not decoupled, "decay": decay}
+    known = {"kind": kind, "coupled": not decoupled} if kind else {}
+    return {**known, **found, "decay": decay}
+
+
+def _kind(optimizer: Any) -> str:
+    """The name of the framework's class that an optimizer is an instance of; "" for none."""
+    kinds = (c for c in type(optimizer).__mro__ if c.__module__.startswith("torch.optim."))
+    return next((c.__name__.lower() for c in kinds if c is not Optimizer), "")
 
 
 def _settings(group: Mapping[str, Any]) -> dict[str, Any]:

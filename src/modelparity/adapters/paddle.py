@@ -255,9 +255,14 @@ def optimizer_state(model: nn.Layer, optimizer: Any) -> dict[str, dict[str, Arra
 
 @contextmanager
 def watch_updates(
-    model: nn.Layer, optimizer: Any, on_update: Callable[[Applied], None]
+    model: nn.Layer,
+    optimizer: Any,
+    on_update: Callable[[Applied], None],
+    given: Callable[[], Mapping[str, Array]] | None = None,
 ) -> Iterator[None]:
     """Call back when the optimizer's rule is about to run, behind `grad_clip`.
+
+    `given` are the gradients that it gets in place of what was made of them.
 
     Clipping happens inside `step`, and what comes next is the regularization, which adds a coupled
     decay to the gradients; so that is where they are read. With parameter groups Paddle clips and
@@ -278,7 +283,12 @@ def watch_updates(
             on_update(
                 Applied(rates(optimizer, names), lambda: {n: array(g) for n, g in held.items()})
             )
-        return regularize(pairs, *args, **kwargs)
+        arrays = given() if given else {}
+        forced = [
+            (p, like(arrays[names[p.name]], g) if names.get(p.name) in arrays else g)
+            for p, g in pairs
+        ]
+        return regularize(forced, *args, **kwargs)
 
     def stepped(*args: Any, **kwargs: Any) -> Any:
         nonlocal left

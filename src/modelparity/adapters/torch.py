@@ -219,9 +219,12 @@ def optimizer_state(model: nn.Module, optimizer: Any) -> dict[str, dict[str, Arr
 
 @contextmanager
 def watch_updates(
-    model: nn.Module, optimizer: Any, on_update: Callable[[Applied], None]
+    model: nn.Module,
+    optimizer: Any,
+    on_update: Callable[[Applied], None],
+    given: Callable[[], Mapping[str, Array]] | None = None,
 ) -> Iterator[None]:
-    """Call back when the optimizer's rule is about to run.
+    """Call back when the optimizer's rule is about to run; `given` are the gradients it gets.
 
     Clipping is over by then: torch clips by functions that run before `step`.
     """
@@ -232,6 +235,10 @@ def watch_updates(
         on_update(
             Applied(rates, lambda: {n: array(p.grad) for n, p, _ in held if p.grad is not None})
         )
+        arrays = given() if given else {}
+        for name, p, _ in held:
+            if name in arrays and p.grad is not None:
+                p.grad.copy_(like(arrays[name], p.grad))
 
     handle = optimizer.register_step_pre_hook(note)
     try:

@@ -8,7 +8,9 @@ What a hypothesis cannot predict it leaves NaN.
     layers      a module's own formula: eps, form of an activation, bias, rows of an embedding
     attention   heads, mask, scale
     wiring      what stands between modules: sums, positions, the wrong module's output
-    optimizers  Adam and its kin, clipping, decay
+    dropouts    what a dropout acts on
+    optimizers  Adam and its kin, decay
+    clipping    norms and limits
     replay      the same on samples of a training: rules, decays, clipping
     schedules   shapes of a learning rate
     curves      where two trainings part

@@ -1,6 +1,7 @@
 """Mistakes that can be told from two arrays alone."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from fractions import Fraction
 from itertools import islice
 from typing import Any
@@ -20,10 +21,13 @@ SAID = 2  # causes of a ratio
 FEW = 4  # slices that are worth naming one by one
 
 
-def explain(*, candidate: Array, reference: Array, counts: Counts | None = None) -> Iterator[Hint]:
+def explain(
+    *, candidate: Array, reference: Array, counts: Counts | None = None, dropout: bool = True
+) -> Iterator[Hint]:
     """What closes the gap between two arrays, the simplest first; nothing where nothing does.
 
-    counts  what a sum may have been divided by, for values that are a single number.
+    counts  what a sum may have been divided by, for values that are a single number; dropout
+    whether the values may have passed a dropout, whose scaling is a cause then.
     Arrays of unequal shapes, without numbers, empty or not finite have no explanation here.
     """
     c, r = candidate, reference
@@ -32,28 +36,37 @@ def explain(*, candidate: Array, reference: Array, counts: Counts | None = None)
     c, r = c.astype(np.float64), r.astype(np.float64)
     if not (np.isfinite(c).all() and np.isfinite(r).all()) or np.array_equal(c, r):
         return
-    whole = list(closing(c, r, _hypotheses(c, r, counts or {})))
+    known = Known(counts or {}, RATES if dropout else ())
+    whole = list(closing(c, r, _hypotheses(c, r, known)))
     yield from whole
     part = None if whole else _part(c, r)
     if part is None:
         return
     where, inside = part
     yield Hint(where)
-    for hint in closing(c[inside], r[inside], _hypotheses(c[inside], r[inside], counts or {})):
+    for hint in closing(c[inside], r[inside], _hypotheses(c[inside], r[inside], known)):
         yield Hint(f"there {hint.text}", hint.before, hint.after)
 
 
-def _hypotheses(c: Array, r: Array, counts: Counts) -> Iterator[Hypothesis]:
+@dataclass(frozen=True)
+class Known:
+    """What ratios may come from: numbers of things, and rates of dropout."""
+
+    counts: Counts
+    rates: tuple[float, ...] = RATES
+
+
+def _hypotheses(c: Array, r: Array, known: Known) -> Iterator[Hypothesis]:
     if not c.any():
         yield "the candidate is zero everywhere", np.zeros_like(r)
         return
     yield "the sign is reversed", -r
     if r.size == 1:
-        yield from _ratios(c, r, counts)
+        yield from _ratios(c, r, known)
         return
     yield from _layouts(c, r)
     yield from _shifts(c, r)
-    yield from _factors(c, r, counts)
+    yield from _factors(c, r, known)
     yield f"{float(np.mean(c - r)):.6g} is added everywhere", r + float(np.mean(c - r))
     yield from _lost(c, r)
     yield from _renumbered(c, r)
@@ -118,49 +131,49 @@ def _shifts(c: Array, r: Array) -> Iterator[Hypothesis]:
             yield f"it comes {abs(shift)} too {way}{along}", predicted
 
 
-def _factors(c: Array, r: Array, counts: Counts) -> Iterator[Hypothesis]:
+def _factors(c: Array, r: Array, known: Known) -> Iterator[Hypothesis]:
     scale = float(np.vdot(r, r))
     factor = float(np.vdot(c, r)) / scale if scale else 0.0
     if factor not in (0.0, 1.0, -1.0):
-        cause = cause_of(factor, counts, r.shape)
+        cause = cause_of(factor, known, r.shape)
         yield (
             f"it is {factor:.9g} times the reference" + (f" ({cause})" if cause else ""),
             factor * r,
         )
 
 
-def _ratios(c: Array, r: Array, counts: Counts) -> Iterator[Hypothesis]:
+def _ratios(c: Array, r: Array, known: Known) -> Iterator[Hypothesis]:
     """Of a single number any ratio explains everything, so that only a known one says anything."""
     if not r.any():
         return
     factor = float(c.flat[0] / r.flat[0])
-    cause = "; or ".join(_met(factor, counts, ()))
+    cause = "; or ".join(_met(factor, known, ()))
     if cause:
         yield f"it is {factor:.9g} times the reference ({cause})", factor * r
 
 
-def cause_of(factor: float, counts: Counts, shape: tuple[int, ...] = ()) -> str:
+def cause_of(factor: float, known: Known, shape: tuple[int, ...] = ()) -> str:
     """What commonly makes such a ratio; "" where nothing is known to."""
-    found = _met(factor, counts, shape)
+    found = _met(factor, known, shape)
     if not found:
         simple = Fraction(abs(factor)).limit_denominator(16)
         found = [f"that is {simple}"] if simple and _is(abs(factor), float(simple)) else []
     return "; or ".join(found)
 
 
-def _met(factor: float, counts: Counts, shape: tuple[int, ...]) -> list[str]:
-    met = (text for text, value in _causes(counts, shape) if _is(abs(factor), value))
+def _met(factor: float, known: Known, shape: tuple[int, ...]) -> list[str]:
+    met = (text for text, value in _causes(known, shape) if _is(abs(factor), value))
     return list(islice(met, SAID))
 
 
-def _causes(counts: Counts, shape: tuple[int, ...]) -> Iterator[tuple[str, float]]:
+def _causes(known: Known, shape: tuple[int, ...]) -> Iterator[tuple[str, float]]:
     """(a cause in words, the ratio that it makes)."""
-    named = [(f"{n:g} {what}", n) for what, n in counts.items() if n > 0]
+    named = [(f"{n:g} {what}", n) for what, n in known.counts.items() if n > 0]
     for text, many in named:
         for other, few in named:
             if few != many:
                 yield f"divided by the {text} in place of the {other}", few / many
-    for rate in RATES:
+    for rate in known.rates:
         yield f"1 - p for p = {rate}: dropout's scaling", 1.0 - rate
         yield f"1/(1 - p) for p = {rate}: dropout's scaling", 1.0 / (1.0 - rate)
     sizes = dict.fromkeys(s for s in (*shape, int(np.prod(shape))) if s > 1)

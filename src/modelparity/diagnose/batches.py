@@ -1,7 +1,7 @@
 """Mistakes in data: rows that are missing, in another order, cut, or in other batches."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -15,6 +15,8 @@ from modelparity.diagnose import arrays as two_arrays
 Array = np.ndarray[Any, Any]
 Batch = dict[str, Array]  # field -> (B, ...)
 
+SHOWN = 3  # numbers
+
 
 @dataclass(frozen=True)
 class Rows:
@@ -22,6 +24,7 @@ class Rows:
 
     fields: dict[str, list[Array]]
     sizes: tuple[int, ...]  # rows of each batch
+    widths: tuple[int, ...] = ()  # positions of each batch, with padding
 
     @cached_property
     def keys(self) -> list[tuple[bytes, ...]]:
@@ -37,14 +40,17 @@ def rows(batches: Sequence[Batch]) -> Rows | None:
     known here, and stays part of a row.
     """
     fields: dict[str, list[Array]] = {}
-    sizes = []
+    sizes, widths = [], []
     for batch in batches:
         sizes.append(min((len(array) for array in batch.values() if array.ndim), default=0))
+        widths.append(
+            max((array.shape[1] for array in batch.values() if array.ndim > 1), default=1)
+        )
         for field, array in batch.items():
             fields.setdefault(field, []).extend(_trimmed(row) for row in array)
     if len({len(found) for found in fields.values()}) != 1:
         return None
-    return Rows(fields, tuple(sizes))
+    return Rows(fields, tuple(sizes), tuple(widths))
 
 
 def _trimmed(row: Array) -> Array:
@@ -62,20 +68,40 @@ def explain(candidate: Rows, reference: Rows) -> Iterator[Hint]:
         return
     theirs, ours = candidate.keys, reference.keys
     if theirs == ours:
+        text = f"the same {len(ours)} rows in the same order, in batches"
         if candidate.sizes != reference.sizes:
-            text = f"the same {len(ours)} rows in the same order, in batches of {_sizes(candidate)}"
-            yield Hint(f"{text} in place of {_sizes(reference)}")
+            sizes = _listed(candidate.sizes), _listed(reference.sizes)
+            yield Hint(f"{text} of {sizes[0]} in place of {sizes[1]}")
+        elif candidate.widths != reference.widths:
+            widths = _listed(candidate.widths), _listed(reference.widths)
+            yield Hint(f"{text} padded to a width of {widths[0]} in place of {widths[1]}")
         return
     if Counter(theirs) == Counter(ours):
         yield from _reordered(candidate, reference)
     elif len(theirs) != len(ours):
         yield from _counted(theirs, ours)
+    elif not set(theirs) - set(ours):
+        yield from _repeated(candidate, reference)
     else:
         yield from _by_field(candidate, reference)
 
 
-def _sizes(found: Rows) -> str:
-    return ", ".join(map(str, dict.fromkeys(found.sizes)))
+def _listed(numbers: Iterable[int]) -> str:
+    distinct = list(map(str, dict.fromkeys(numbers)))
+    return ", ".join(distinct[:SHOWN]) + (" and others" if len(distinct) > SHOWN else "")
+
+
+def _repeated(candidate: Rows, reference: Rows) -> Iterator[Hint]:
+    """As many rows, and none that is not the reference's: some come too often."""
+    theirs, ours = Counter(candidate.keys), Counter(reference.keys)
+    count, lost = (theirs - ours).total(), len(ours.keys() - theirs.keys())
+    text = f"{count} of {len(reference.keys)} rows are repeated in place of others"
+    yield Hint(f"{text}; {lost} never come")
+    found, expected = _sets(candidate), _sets(reference)
+    for number, rows in enumerate(found):
+        if number < len(expected) and rows != expected[number] and rows in expected:
+            yield Hint(f"batch {number} holds the rows of batch {expected.index(rows)}")
+            return
 
 
 def _reordered(candidate: Rows, reference: Rows) -> Iterator[Hint]:
@@ -92,9 +118,16 @@ def _reordered(candidate: Rows, reference: Rows) -> Iterator[Hint]:
     yield Hint(text)
     for field, found in candidate.fields.items():
         lengths = [len(row) for row in found]
-        if len(set(lengths)) > 2 and lengths == sorted(lengths):
-            yield Hint(f"the candidate's rows come sorted by the length of {field}")
-            return
+        values = [row.tolist()[0] for row in found if row.size == 1]
+        kinds = (f"the length of {field}", lengths), (field, values)
+        for what, column in kinds:
+            if len(column) != len(found) or len(set(column)) <= 2:
+                continue
+            ordered = sorted(column)
+            if column in (ordered, ordered[::-1]):
+                way = "" if column == ordered else ", the largest first"
+                yield Hint(f"the candidate's rows come sorted by {what}{way}")
+                return
 
 
 def _sets(found: Rows) -> list[Counter[tuple[bytes, ...]]]:
@@ -106,8 +139,11 @@ def _counted(theirs: list[tuple[bytes, ...]], ours: list[tuple[bytes, ...]]) -> 
     fewer, gap = len(theirs) < len(ours), abs(len(ours) - len(theirs))
     what = f"{gap} of {len(ours)} rows are missing" if fewer else f"there are {gap} more rows"
     short, long = (theirs, ours) if fewer else (ours, theirs)
-    if short == long[: len(short)]:
-        yield Hint(f"{what}, the last")
+    if len(set(short)) == len(short) and set(short) == set(long):
+        yield Hint(f"{what}, those that come more than once" if fewer else f"{what}, repeated ones")
+    elif short == long[: len(short)]:
+        again = not fewer and not set(long) - set(short)
+        yield Hint(f"{what}, the last" + (", which came before" if again else ""))
     elif short == long[gap:]:
         yield Hint(f"{what}, the first")
     elif not Counter(short) - Counter(long):
@@ -135,8 +171,16 @@ def _by_field(candidate: Rows, reference: Rows) -> Iterator[Hint]:
         same = [(c, r) for c, r in pairs if c.shape == r.shape]
         if same:
             c, r = (np.concatenate(part) for part in zip(*same, strict=True))
-            yield from two_arrays.explain(candidate=c, reference=r)
-        yield Hint(text)
+            yield from (h for h in two_arrays.explain(candidate=c, reference=r) if h.before)
+
+
+def counted(candidate: Rows, reference: Rows) -> Iterator[Hint]:
+    """In how many rows each field differs, where nothing says why."""
+    for field in reference.fields if len(candidate.keys) == len(reference.keys) else ():
+        pairs = zip(candidate.fields.get(field, ()), reference.fields[field], strict=False)
+        wrong = sum(not np.array_equal(c, r) for c, r in pairs)
+        if wrong:
+            yield Hint(f"{field} differs in {wrong} of {len(reference.keys)} rows")
 
 
 def _reordered_alone(candidate: Rows, reference: Rows, field: str) -> bool:
@@ -151,6 +195,11 @@ def _change(wrong: list[tuple[Array, Array]]) -> str:
     """What all differing rows have in common."""
     if all(c.size < r.size and np.array_equal(c, r[: c.size]) for c, r in wrong):
         return _lengths("they end early", wrong)
+    late = {_late(c, r) for c, r in wrong}
+    if None not in late:
+        if len(late) == 1:
+            return f"they come {late.pop()} places too late"
+        return "zeros stand before them: padded at the left, not at the right"
     if all(c.size > r.size and np.array_equal(c[: r.size], r) for c, r in wrong):
         return _lengths("they go on for longer", wrong)
     if all(c.size < r.size and np.array_equal(c, r[r.size - c.size :]) for c, r in wrong):
@@ -159,10 +208,14 @@ def _change(wrong: list[tuple[Array, Array]]) -> str:
         longest = {r.size for _, r in wrong}
         cut = f", and all are {longest.pop()} long: cut" if len(longest) == 1 else ""
         return f"only their last value differs{cut}"
-    if all(c.size != r.size for c, r in wrong):
-        more = sum(c.size > r.size for c, r in wrong)
-        return f"they are split otherwise, {more} of them longer"
     return ""
+
+
+def _late(c: Array, r: Array) -> int | None:
+    """How many zeros stand before what the reference has; None where there is anything else."""
+    more = c.size - r.size
+    fits = more > 0 and np.array_equal(c[more:], r) and not c[:more].any()
+    return more if fits else None
 
 
 def _lengths(text: str, wrong: list[tuple[Array, Array]]) -> str:

@@ -5,8 +5,9 @@ formula gives the reference's output from its recorded input.
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -17,30 +18,27 @@ from modelparity.diff import rms
 Array = np.ndarray[Any, Any]
 Parameters = Mapping[str, Array]  # by the last part of their names
 Member = tuple[str, Callable[[], Array]]  # a formula in words, and what it gives
+Formulas = Iterator[Member]
 
 EPS = (0.0, *(10.0**-k for k in range(15, 1, -1)), 2e-5, 1e-12)
+LOOKED_UP = 4  # rows that are worth naming
 REPRODUCES = 1e-9  # relative rms: the reference itself is met to 1e-15
 
 
 def hypotheses(
-    inputs: Array, reference: Array, parameters: Parameters, eps: tuple[float, ...] = ()
+    inputs: Array,
+    reference: Array,
+    parameters: Parameters,
+    eps: tuple[float, ...] = (),
+    others: Mapping[str, Parameters] = MappingProxyType({}),
 ) -> Iterator[Hypothesis]:
     """What the module would give with one thing changed.
 
-    inputs, reference  the module's recorded input and output; eps  further values to try
+    inputs, reference  the module's recorded input and output; eps  further values to try; others
+    parameters of modules like it, by their names
     """
-    families = (
-        partial(_normalisations, inputs, parameters, (*EPS, *eps)),
-        partial(_linear, inputs, parameters),
-        partial(_activations, inputs),
-        partial(_embeddings, inputs, parameters),
-    )
-    for family in families:
-        members = [
-            (text, values)
-            for text, compute in family()
-            if (values := _computed(compute)) is not None and values.shape == reference.shape
-        ]
+    for family in _families((*EPS, *eps)):
+        members = _members(family(inputs, parameters), reference.shape)
         gaps = [rms(values - reference) for _, values in members]
         if not gaps or not min(gaps) <= REPRODUCES * max(rms(reference), 1e-300):
             continue
@@ -50,7 +48,46 @@ def hypotheses(
             if number != right and not any(np.array_equal(values, other) for other in seen):
                 seen.append(values)
                 yield f"with {text} in place of {members[right][0]}", values
+        for name, theirs in others.items() if parameters else ():
+            formula = [one for one in family(inputs, theirs) if one[0] == members[right][0]]
+            for _, values in _members(formula, reference.shape):
+                yield f"with the parameters of {name} in place of its own", values
         return
+
+
+def looked_up(inputs: Array, candidate: Array, parameters: Parameters) -> Iterator[Hypothesis]:
+    """For a table of rows: which indices the candidate looks up as which others."""
+    table = next((a for a in parameters.values() if a.ndim == 2), None)
+    if table is None or inputs.dtype.kind not in "iu" or not inputs.size:
+        return
+    if candidate.shape != (*inputs.shape, table.shape[1]) or inputs.max() >= len(table):
+        return
+    indices, first = np.unique(inputs, return_index=True)
+    made = candidate.reshape(-1, table.shape[1])[first]
+    wrong = np.flatnonzero((np.abs(made - table[indices]) > 0.0).any(axis=1))
+    if not 0 < wrong.size <= min(LOOKED_UP, indices.size // 2):
+        return
+    rows, becomes = table.copy(), []
+    for place in wrong:
+        nearest = int(np.argmin(np.square(table - made[place]).sum(axis=1)))
+        lost = not made[place].any()
+        rows[indices[place]] = 0.0 if lost else table[nearest]
+        becomes.append(f"{indices[place]} {'gives zeros' if lost else f'is row {nearest}'}")
+    yield f"only some rows are others: {', '.join(becomes)}", rows[inputs]
+
+
+def _families(eps: tuple[float, ...]) -> tuple[Callable[[Array, Parameters], Formulas], ...]:
+    return (
+        lambda inputs, parameters: _normalisations(inputs, parameters, eps),
+        _linear,
+        lambda inputs, _: _activations(inputs),
+        _embeddings,
+    )
+
+
+def _members(formulas: Iterable[Member], shape: tuple[int, ...]) -> list[tuple[str, Array]]:
+    computed = ((text, _computed(compute)) for text, compute in formulas)
+    return [(text, a) for text, a in computed if a is not None and a.shape == shape]
 
 
 def _computed(compute: Callable[[], Array]) -> Array | None:

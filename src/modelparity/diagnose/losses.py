@@ -10,6 +10,7 @@ from modelparity.diagnose import Hypothesis
 Array = np.ndarray[Any, Any]
 
 REPRODUCES = 1e-9
+SMOOTHED = (0.1, 0.05, 0.2, 0.01, 0.15, 0.3)  # usual shares
 
 
 def hypotheses(
@@ -30,8 +31,10 @@ def hypotheses(
             forms = list(_forms(scores, classes, mask))
             met = [t for t, v in forms if abs(v - float(reference)) <= REPRODUCES * abs(v)]
             if met:
+                seen: set[float] = set()
                 for text, value in (*_indexed(scores, classes, mask), *forms):
-                    if text != met[0]:
+                    if text != met[0] and value not in seen:
+                        seen.add(value)
                         yield f"it is {text}, not {met[0]}", np.full(reference.shape, value)
                 return
 
@@ -59,7 +62,10 @@ def _losses(scores: Array, classes: Array) -> tuple[Array, Array, Array]:
 def _forms(scores: Array, classes: Array, mask: Array | None) -> Iterator[tuple[str, float]]:
     """(a cross entropy in words, its value)."""
     known, losses, logs = _losses(scores, classes)
-    smoothed = np.where(known, 0.9 * losses - 0.1 * logs.mean(-1), 0.0)
+    smoothed = {
+        share: np.where(known, (1.0 - share) * losses - share * logs.mean(-1), 0.0)
+        for share in SMOOTHED
+    }
     chosen = {"labelled positions": known, "all positions": np.ones_like(known)}
     chosen["positions whose label is not 0"] = known & (classes != 0)
     if mask is not None and mask.shape == classes.shape:
@@ -79,7 +85,9 @@ def _forms(scores: Array, classes: Array, mask: Array | None) -> Iterator[tuple[
         if axes:
             each = (losses * taken).sum(axes) / np.maximum(taken.sum(axes), 1)
             yield f"the mean over sentences of their means over {where}", float(each.mean())
-        yield f"the mean over {where}, labels smoothed by 0.1", float(smoothed[taken].sum() / count)
+        for share, values in smoothed.items():
+            text = f"the mean over {where}, labels smoothed by {share:g}"
+            yield text, float(values[taken].sum() / count)
 
 
 def _mean_of(losses: Array, taken: Array) -> float:

@@ -1,6 +1,6 @@
 """Mistakes in an update: Adam and its kin, clipping and weight decay, tried on given gradients."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,7 +17,21 @@ BETAS2 = (0.9, 0.95, 0.98, 0.99, 0.995, 0.9995, 0.9999)
 EPS = (0.0, *(10.0**-k for k in range(12, 2, -1)))
 REPRODUCES = 1e-6  # of an update; the reference itself is met to 1e-10
 STEPS = 6  # of the secant
-TORCH_CLIP_EPS = 1e-6  # what torch.nn.utils.clip_grad_norm_ adds to the norm
+RULES = {
+    "belief": "the second moment is of the gradient's distance from the first (AdaBelief)",
+    "trust": "the step is scaled by the parameter's norm over its own (LAMB)",
+    "none": "nothing is updated",
+    "descent": "plain gradient descent",
+    "sign": "the step is the gradient's sign",
+    "lion": "the step is the sign of the moments, as Lion's",
+}
+LION = 0.99  # its moment keeps that much, its step mixes 0.9 of it (arXiv:2302.06675)
+OTHERS: Mapping[str, Callable[[Array, Array, Array], Array]] = {  # of gradient, moment, old moment
+    "none": lambda g, m, old: 0.0 * g,
+    "descent": lambda g, m, old: g,
+    "sign": lambda g, m, old: np.sign(g),
+    "lion": lambda g, m, old: np.sign(0.9 * old + 0.1 * g),
+}
 
 
 @dataclass(frozen=True)
@@ -27,7 +41,9 @@ class Adam:
     eps is added to the root of the corrected second moment ("corrected": Kingma and Ba,
     arXiv:1412.6980, as in PyTorch), to the uncorrected one ("before", as in TensorFlow), or under
     the root ("inside"). `decay` is decoupled (Loshchilov and Hutter, arXiv:1711.05101) unless
-    `coupled` adds it to the gradient; `late` decays what was updated.
+    `coupled` adds it to the gradient; `late` decays what was updated. `uncorrected` moments keep
+    their bias, `ahead` is how many updates more the correction counts. A `rule` of another kind
+    takes the place of Adam's: see RULES.
     """
 
     rate: float
@@ -35,7 +51,9 @@ class Adam:
     beta2: float = 0.999
     eps: float = 1e-8
     decay: float | Array = 0.0  # or one an element
-    corrects: bool = True
+    uncorrected: tuple[str, ...] = ()  # "first", "second"
+    ahead: int = 0
+    rule: str = "adam"
     place: str = "corrected"
     coupled: bool = False
     late: bool = False
@@ -73,10 +91,12 @@ def adam(
         m, v = before.first_moment, before.second_moment
     for number, given in enumerate(gradients, done + 1):
         g = given + how.decay * p if how.coupled else given
-        m = how.beta1 * m + (1.0 - how.beta1) * g
-        v = how.beta2 * v + (1.0 - how.beta2) * np.square(g)
-        first = 1.0 - how.beta1**number if how.corrects else 1.0
-        second = 1.0 - how.beta2**number if how.corrects else 1.0
+        old, m = m, how.beta1 * m + (1.0 - how.beta1) * g
+        squared = np.square(g - m) if how.rule == "belief" else np.square(g)
+        v = how.beta2 * v + (1.0 - how.beta2) * squared
+        count = number + how.ahead
+        first = 1.0 if "first" in how.uncorrected else 1.0 - how.beta1**count
+        second = 1.0 if "second" in how.uncorrected else 1.0 - how.beta2**count
         direction = how.beta1 * m + (1.0 - how.beta1) * g if how.nesterov else m
         largest = np.maximum(largest, v)
         used = largest if how.amsgrad else v
@@ -89,11 +109,19 @@ def adam(
         rate = how.rate * (how.rates[number - 1] if how.rates else 1.0)
         shrink = 0.0 if how.coupled else rate * how.decay
         with np.errstate(divide="ignore", invalid="ignore"):
-            step = np.where(direction == 0.0, 0.0, rate * (direction / first) / root)
+            way = np.where(direction == 0.0, 0.0, (direction / first) / root)
+        if how.rule in OTHERS:
+            way = OTHERS[how.rule](g, m, old)
+        step = rate * way * (_trust(p, way) if how.rule == "trust" else 1.0)
         kept = p if how.late else p * (1.0 - shrink)
         p = kept - step
         p = p * (1.0 - shrink) if how.late else p
     return State(p, m, v)
+
+
+def _trust(p: Array, step: Array) -> float:
+    long, wide = (float(np.linalg.norm(a)) for a in (p, step))
+    return long / wide if long and wide else 1.0
 
 
 def variants(right: Adam, decay: float = 0.01) -> Iterator[tuple[str, Adam]]:
@@ -105,7 +133,14 @@ def variants(right: Adam, decay: float = 0.01) -> Iterator[tuple[str, Adam]]:
     for value in EPS:
         if value != right.eps:
             yield f"eps {value:g} in place of {right.eps:g}", replace(right, eps=value)
-    yield "the moments' bias is not corrected", replace(right, corrects=False)
+    yield "the moments' bias is not corrected", replace(right, uncorrected=("first", "second"))
+    for moment in ("first", "second"):
+        text = f"the {moment} moment's bias is not corrected"
+        yield text, replace(right, uncorrected=(moment,))
+    yield "the bias is corrected as if one update more were done", replace(right, ahead=1)
+    for rule, text in RULES.items():
+        beta1 = LION if rule == "lion" else right.beta1
+        yield text, replace(right, rule=rule, beta1=beta1)
     yield (
         "eps is added before the second moment's bias is corrected",
         replace(right, place="before"),
@@ -125,6 +160,9 @@ def variants(right: Adam, decay: float = 0.01) -> Iterator[tuple[str, Adam]]:
         )
         return
     yield "the decay is left out", replace(right, decay=0.0)
+    for factor in (0.1, 0.5, 2.0, 10.0):
+        text = f"the decay is {factor:g} times as large"
+        yield text, replace(right, decay=factor * right.decay)
     yield (
         "the decay is added to the gradient (coupled, as L2 regularisation)",
         replace(right, coupled=True),
@@ -143,13 +181,18 @@ def falling(right: Adam, updates: int) -> Iterator[Adam]:
 
 
 def hypotheses(
-    kind: str, given: tuple[Array, list[Array]], reference: Array, right: Adam, decay: float
+    kind: str,
+    given: tuple[Array, list[Array]],
+    reference: Array,
+    right: Adam,
+    decay: float,
+    only: str = "",
 ) -> Iterator[Hypothesis]:
     """What updates would leave with one thing changed, sketched as recordings are.
 
     kind   "parameter", "first_moment" or "second_moment"; given  the start, and all gradients
     right  the reference's settings; its rate is found here, from how far the reference went
-    decay  what a wrong decay would be where the reference has none
+    decay  what a wrong decay would be where the reference has none; only  this hypothesis alone
     Nothing where Adam does not reproduce the reference.
     """
     start, gradients = given
@@ -163,7 +206,8 @@ def hypotheses(
     if not rms(left(right) - reference) <= REPRODUCES * moved:
         return
     for text, how in variants(right, decay):
-        yield text, left(how)
+        if only in ("", text):
+            yield text, left(how)
 
 
 def _rate(given: tuple[Array, list[Array]], reference: Array, right: Adam) -> float:
@@ -185,54 +229,3 @@ def _rate(given: tuple[Array, list[Array]], reference: Array, right: Adam) -> fl
         rate += float(np.vdot(gone - here, slope)) / power
         probe = max(1e-9, 1e-4 * abs(rate))
     return rate
-
-
-def clipped(
-    name: str, given: Mapping[str, Array], reference: Array, groups: Mapping[str, object]
-) -> Iterator[Hypothesis]:
-    """One gradient behind another way of clipping; `given` are all gradients before it.
-
-    groups  parameter -> whatever tells the optimizer's groups apart
-    """
-    raw = given[name].astype(np.float64)
-    gradient = sketch(raw)
-    power = float(np.vdot(gradient, gradient))
-    norms = {n: float(np.sqrt(np.square(g, dtype=np.float64).sum())) for n, g in given.items()}
-    total = float(np.sqrt(sum(norm**2 for norm in norms.values())))
-    factor = float(np.vdot(reference, gradient)) / power if power else 1.0
-    if not rms(reference - factor * gradient) <= REPRODUCES * rms(reference):
-        return
-    yield "gradients are not clipped", gradient
-    limit = factor * (total + TORCH_CLIP_EPS)
-    own = norms[name]
-    yield (
-        "every gradient is clipped by its own norm",
-        gradient * min(1.0, limit / (own + TORCH_CLIP_EPS)),
-    )
-    yield (
-        "every gradient is clipped by its own norm, without PyTorch's 1e-6",
-        gradient * min(1.0, limit / own) if own else gradient,
-    )
-    twice = float(np.sqrt(sum(min(norm, limit) ** 2 for norm in norms.values())))
-    if own and twice:
-        yield (
-            "every gradient is clipped by its own norm first, then all by theirs",
-            gradient * min(1.0, limit / own) * min(1.0, limit / (twice + TORCH_CLIP_EPS)),
-        )
-    yield "the norm is taken without PyTorch's 1e-6", gradient * (limit / total)
-    yield "1e-6 is added to the norm", gradient * (factor * total / (total + TORCH_CLIP_EPS))
-    group = [n for n in given if groups.get(n) == groups.get(name)]
-    joint = float(np.sqrt(sum(norms[n] ** 2 for n in group)))
-    if 0 < len(group) < len(given) and joint:
-        text = (
-            f"the {len(group)} gradients of a group are clipped by their norm, not by that of all"
-        )
-        yield text, gradient * min(1.0, limit / joint)
-        yield text, gradient * min(1.0, limit / (joint + TORCH_CLIP_EPS))
-    yield f"every element is cut to {limit:.3g}", sketch(np.clip(raw, -limit, limit))
-    largest = max((float(np.abs(g).max()) for g in given.values() if g.size), default=0.0)
-    if largest:
-        yield "the largest element is the norm", gradient * min(1.0, limit / largest)
-    for other in (0.1, 0.5, 2.0, 5.0, 10.0):
-        text = f"the limit is {limit * other:.3g} in place of {limit:.3g}"
-        yield text, gradient * min(1.0, other * factor)

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from modelparity.diagnose import Hypothesis
-from modelparity.diagnose.optimizers import REPRODUCES, TORCH_CLIP_EPS, Adam, adam, variants
+from modelparity.diagnose.clipping import TORCH_CLIP_EPS
+from modelparity.diagnose.optimizers import REPRODUCES, Adam, adam, variants
 from modelparity.diff import rms
 
 Array = np.ndarray[Any, Any]
@@ -78,6 +79,11 @@ def _begun_again(replay: Replay, right: Adam, last: int) -> Iterator[Hypothesis]
         ),
     ):
         yield f"update {last} {text}", left.parameter
+    for text, how in variants(replace(right, decay=0.0)):
+        if "decay" not in text and how.rule != "trust":
+            later = replace(how, decay=right.decay, rates=rated.rates)
+            left = adam(here, gradients, later, before=held, done=last)
+            yield f"from update {last} on {text}", left.parameter
 
 
 def _decays(replay: Replay, plain: Adam) -> Iterator[tuple[str, Adam]]:

@@ -63,9 +63,53 @@ def hypotheses(candidate: Array, reference: Array, beyond: int) -> Iterator[Hypo
         return
     for text, other in _changed(right, candidate, beyond):
         yield text, other.rates(count)
+    yield from _bent(right, candidate)
     shown = reference.copy()
     shown[max(0, count - beyond) :] = candidate[max(0, count - beyond) :]
     yield "only the rates behind the last update differ", shown
+
+
+def _bent(right: Schedule, candidate: Array) -> Iterator[Hypothesis]:
+    """Rates of the right schedule, bent: a floor, stairs, restarts, another warm-up."""
+    steps = np.arange(candidate.size)
+    rates, peak, warmup = right.rates(candidate.size), right.peak, right.warmup
+    floor = float(candidate[-1])
+    if peak and 0.0 < floor < peak:
+        text = f"it ends at {floor / peak:.3g} of the peak, not at {rates[-1] / peak:.3g}"
+        behind = steps >= warmup
+        yield f"{text}, and never falls below", np.where(behind, np.maximum(rates, floor), rates)
+        yield text, np.where(behind, floor + (1.0 - floor / peak) * rates, rates)
+    changes = np.flatnonzero(np.diff(candidate)) + 1
+    held = int(np.gcd.reduce(changes)) if changes.size else 0
+    if held > 1:
+        yield f"it changes only every {held} updates, as once an epoch", rates[steps // held * held]
+    rises = np.flatnonzero(np.diff(candidate[warmup:]) > 0.0) + 1
+    if rises.size:
+        period = int(rises[0])
+        again = replace(right, total=warmup + period).rates(candidate.size)
+        inside = (steps >= warmup) & (steps < right.total)
+        text = f"behind the warm-up it starts again after every {period} updates"
+        yield text, np.where(inside, again[warmup + (steps - warmup) % period], rates)
+    shares = (rates / peak if peak else rates).astype(np.float32).astype(np.float64)
+    yield "its share of the peak went through float32", peak * shares
+    yield from _risen(right, rates)
+
+
+def _risen(right: Schedule, rates: Array) -> Iterator[Hypothesis]:
+    """Another warm-up, the rest as it is."""
+    done = np.arange(rates.size) / max(1, right.warmup)
+    rising = done < 1.0
+    late = (np.arange(rates.size) + 1.0) / max(1, right.warmup)
+    shapes = {
+        "one update early": late,
+        "one update early, up to one more": late * right.warmup / (right.warmup + 1.0),
+        "quadratic": done**2,
+        "a square root": np.sqrt(done),
+        "a cosine": 0.5 - 0.5 * np.cos(math.pi * done),
+        "at its peak": np.ones_like(done),
+    }
+    for text, shape in shapes.items() if right.warmup else ():
+        yield f"only the warm-up differs: it is {text}", np.where(rising, right.peak * shape, rates)
 
 
 def _found(reference: Array, total: int) -> Schedule | None:
@@ -107,10 +151,9 @@ def _changed(right: Schedule, candidate: Array, beyond: int) -> Iterator[tuple[s
     for shape in SHAPES:
         if shape != right.shape:
             yield f"its shape is {shape}, not {right.shape}", replace(right, shape=shape)
-            yield (
-                f"its shape is {shape}, not {right.shape}, without warm-up",
-                replace(right, shape=shape, warmup=0),
-            )
+            if warmup:
+                text = f"its shape is {shape}, not {right.shape}, without warm-up"
+                yield text, replace(right, shape=shape, warmup=0)
     peak = float(np.abs(candidate).max())
     if right.peak and peak != right.peak:
         yield f"the peak is {peak:.6g} in place of {right.peak:.6g}", replace(right, peak=peak)

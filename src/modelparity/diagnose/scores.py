@@ -1,6 +1,7 @@
 """Mistakes in scoring: what the same decisions score when they are counted otherwise."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,36 @@ Spans = list[tuple[str, int, int]]  # kind, first, behind the last
 
 BATCHES = (8, 16, 32, 64, 128, 256)
 OUTSIDE = "O"
+FORMATS: tuple[tuple[str, Any], ...] = (("float16", np.float16), ("float32", np.float32))
+
+
+def of_scores(name: str, others: Mapping[str, Array]) -> Iterator[Hypothesis]:
+    """A score that is made of others of the same side, single numbers by their names."""
+    found = {other: float(value) for other, value in others.items() if other != name}
+    for other, value in found.items():
+        yield f"it is {other}", np.array(value)
+    for (first, a), (second, b) in combinations(found.items(), 2):
+        yield f"it is the mean of {first} and {second}", np.array(0.5 * (a + b))
+        yield f"it is {first} times {second}", np.array(a * b)
+
+
+def of_value(value: Array) -> Iterator[Hypothesis]:
+    """A single number in another form."""
+    yield "it is in percent", 100.0 * value
+    yield "it is what is missing to 1", 1.0 - value
+    yield "it is the exponential of it, as a perplexity is", np.exp(value)
+    yield "it is in bits", value / np.log(2.0)
+    for name, dtype in FORMATS:
+        yield f"it went through {name}", value.astype(dtype).astype(np.float64)
 
 
 def of_losses(losses: Array) -> Iterator[Hypothesis]:
     """A split's loss from that of each example (N,)."""
+    for name, dtype in FORMATS:
+        rounded = losses.astype(dtype).astype(np.float64)
+        yield f"the examples' losses went through {name}", np.array(rounded.mean())
+    for text, kept in _beginnings(losses.size):
+        yield f"it is the mean of {text}", np.array(losses[kept].mean())
     yield "it is the sum of the examples' losses", np.array(losses.sum())
     yield "it is the mean of the examples' losses", np.array(losses.mean())
     yield "it is the loss of the last example", np.array(losses[-1])
@@ -31,6 +58,13 @@ def of_decisions(predicted: Array, gold: Array, words: Sequence[str]) -> Iterato
     if predicted.shape != gold.shape or predicted.ndim != 1 or not gold.size:
         return
     right = predicted == gold
+    for text, kept in _beginnings(gold.size):
+        yield f"it is the share of right ones among {text}", np.array(right[kept].mean())
+    for value in np.unique(gold):
+        if (gold != value).any():
+            label = repr(words[value]) if 0 <= value < len(words) else str(value)
+            text = f"those whose right label is {label} are not counted"
+            yield text, np.array(right[gold != value].mean())
     yield "it is the share of single labels that are right", np.array(right.mean())
     values, counts = np.unique(gold, return_counts=True)
     outside = words.index(OUTSIDE) if OUTSIDE in words else int(values[np.argmax(counts)])
@@ -53,6 +87,10 @@ def of_decisions(predicted: Array, gold: Array, words: Sequence[str]) -> Iterato
 def _of_spans(said: Spans, due: Spans) -> Iterator[Hypothesis]:
     kinds = sorted({kind for kind, _, _ in due})
     yield from _three("whole entities", len(set(said) & set(due)), len(said), len(due))
+    for kind in kinds:
+        kept = [{s for s in spans if s[0] != kind} for spans in (said, due)]
+        counts = len(kept[0] & kept[1]), len(kept[0]), len(kept[1])
+        yield from _three(f"whole entities but those of type {kind!r}", *counts)
     each, support = [], []
     for kind in kinds:
         ours, theirs = ({s for s in spans if s[0] == kind} for spans in (due, said))
@@ -62,6 +100,13 @@ def _of_spans(said: Spans, due: Spans) -> Iterator[Hypothesis]:
     bare_said, bare_due = ({s[1:] for s in spans} for spans in (said, due))
     right = len(bare_said & bare_due)
     yield from _three("entities whatever their type", right, len(bare_said), len(bare_due))
+
+
+def _beginnings(size: int) -> Iterator[tuple[str, slice]]:
+    """The examples that are left where the last batch, or example, is."""
+    for count in dict.fromkeys(size - (size % batch or batch) for batch in (1, *BATCHES)):
+        if 0 < count < size:
+            yield f"the first {count} of {size}", slice(count)
 
 
 def _spans(labels: Array, words: Sequence[str]) -> Spans:
@@ -86,8 +131,11 @@ def _scores(right: int, said: int, due: int) -> tuple[float, float, float]:
 
 def _three(what: str, right: int, said: int, due: int) -> Iterator[Hypothesis]:
     names = ("precision", "recall", "F1")
-    for name, value in zip(names, _scores(right, said, due), strict=True):
+    found = _scores(right, said, due)
+    for name, value in zip(names, found, strict=True):
         yield f"it is the {name} of {what}", np.array(value)
+    text = "mean of precision and recall"
+    yield f"it is the {text} of {what}", np.array(0.5 * (found[0] + found[1]))
 
 
 def _averages(

@@ -19,6 +19,7 @@ def hypotheses(
     one axis more may have been indexed at another position, or averaged. mask  (B, T), zero at
     padding.
     """
+    known = _distinct(known)
     for name, output in known.items():
         if output.shape == reference.shape:
             yield f"{name} is missing from the sum", reference - output
@@ -26,15 +27,30 @@ def hypotheses(
             yield f"it is the output of {name}", output
         elif output.ndim == reference.ndim + 1 and output.dtype == reference.dtype:
             yield from _positions(name, output, reference, mask)
-    if reference.size == 1:  # any share would explain it
-        return
     gap = candidate - reference
     for name, output in known.items():
         if output.shape == reference.shape and (power := float(np.vdot(output, output))):
             share = float(np.vdot(gap, output)) / power
-            if share not in (0.0, 1.0, -1.0):
+            # Of a single number any share would explain it: only a usual one says anything.
+            telling = reference.size > 1 or _is_usual(1.0 + share)
+            if telling and share not in (0.0, 1.0, -1.0):
                 text = f"{name} counts {1.0 + share:.6g} times in the sum"
                 yield text, reference + share * output
+
+
+def _distinct(known: Mapping[str, Array]) -> dict[str, Array]:
+    """Each output once, under its first name: dropout in evaluation mode only hands on."""
+    found: dict[str, Array] = {}
+    for name, output in known.items():
+        if not any(a.shape == output.shape and np.array_equal(a, output) for a in found.values()):
+            found[name] = output
+    return found
+
+
+def _is_usual(share: float) -> bool:
+    """A coefficient that people write: tenths and quarters up to 2, and whole numbers up to 10."""
+    usual = [*(k / 10 for k in range(1, 21)), *(k / 4 for k in range(1, 8)), *range(2, 11), 0.01]
+    return any(abs(share - value) <= 1e-9 * value for value in usual)
 
 
 def _positions(

@@ -9,6 +9,7 @@ from modelparity.model import Diff, Finding, Outcome
 
 Array = np.ndarray[Any, Any]
 
+ONLY_DTYPE = "the values are equal: cast them to the other dtype"
 TRANSPOSED = "the shapes are each other's transpose: declare it in the case's rules"
 SQUEEZED = "an axis of length 1 is gone, as where squeeze() is not told which: name the axis"
 UNSQUEEZED = "there is an axis of length 1 more, as where a sum keeps its axis: squeeze that axis"
@@ -21,7 +22,8 @@ def unfit(name: str, rule: str, candidate: Array, reference: Array) -> Finding |
         return shapes
     if candidate.dtype != reference.dtype:
         message = f"dtype {candidate.dtype} against {reference.dtype}"
-        return Finding(name, rule, Outcome.DIVERGED, message, ratio=np.inf)
+        hints = (ONLY_DTYPE,) if np.array_equal(candidate, reference) else ()
+        return Finding(name, rule, Outcome.DIVERGED, message, hints, np.inf)
     if reference.size == 0:
         return Finding(name, rule, Outcome.INCONCLUSIVE, "there is nothing to compare: no elements")
     return None

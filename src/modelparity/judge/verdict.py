@@ -11,6 +11,7 @@ from modelparity.diagnose import Hint, arrays, first_few
 from modelparity.model import Finding, Outcome, Verdict
 
 EXPLAINED = 4  # findings of a step that are looked into
+DROPPING = (1, 3, 6, 7, 10)  # steps whose values may have passed a dropout
 
 
 def missing(name: str, side: str, what: str = "array") -> Finding:
@@ -83,18 +84,21 @@ def conclude(
         reason = f"{len(findings):,} comparison{'' if one else 's'} within "
         reason += "its limit" if one else "their limits"
     shown = {id(f) for f in [*blame[:EXPLAINED], *diverged[:EXPLAINED]]}
-    explained = tuple(_explained(f, why if id(f) in shown else None) for f in findings)
+    explained = tuple(
+        _explained(f, why if id(f) in shown else None, number in DROPPING) for f in findings
+    )
     return Verdict(number, name, outcome, reason, explained, **evidence)
 
 
-def _explained(finding: Finding, why: Why | None) -> Finding:
+def _explained(finding: Finding, why: Why | None, dropout: bool) -> Finding:
     """The finding with hints, without the arrays that they were found in."""
     if why is None:
         return replace(finding, compared=None) if finding.compared else finding
     found: Iterable[Hint] = why(finding)
     if finding.compared:
         candidate, reference = finding.compared
-        found = chain(found, arrays.explain(candidate=candidate, reference=reference))
+        alone = arrays.explain(candidate=candidate, reference=reference, dropout=dropout)
+        found = chain(found, alone)
     try:
         hints = dict.fromkeys((*first_few(found), *finding.hints))
     except (LookupError, TypeError, ValueError, ArithmeticError) as error:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from modelparity import judge
-from modelparity.diagnose import Hint
+from modelparity.diagnose import Hint, arrays
 from modelparity.model import Finding, Outcome, Verdict
 from modelparity.recording import Recording
 from modelparity.steps.again import Arrays, Run, look_again, weighed
@@ -114,7 +114,7 @@ def judge_step(evidence: Evidence) -> Verdict:
         TITLE,
         [*findings, *nothing],
         blame=_in_backward_order(diverged),
-        why=_why,
+        why=partial(_why, ours, [f.name for f in diverged]),
         coverage={
             "parameters": counted,
             "gradients": len(ours.below("float64/gradient/")),
@@ -138,14 +138,38 @@ def _in_backward_order(findings: list[Finding]) -> list[Finding]:
     return sorted(last_first, key=lambda finding: not finding.name.startswith("float64/"))
 
 
-def _why(finding: Finding) -> Iterator[Hint]:
-    """A parameter that nothing reaches, or where a curve parts."""
+def _why(ours: Recording, diverged: list[str], finding: Finding) -> Iterator[Hint]:
+    """A parameter that nothing reaches, what else differs, or where a curve parts."""
     if "/gradient/" in finding.name:
         absent = finding.message == judge.missing(finding.name, "candidate").message
         zero = finding.compared is not None and not finding.compared[0].any()
         if absent or zero:
             yield Hint("no gradient reaches it: it is frozen, detached, or left out of the loss")
+        if finding.compared is not None:
+            c, r = finding.compared
+            yield from arrays.explain(candidate=c, reference=r)
+        yield from _between(ours, diverged, finding.name)
     yield from why_curve(finding)
+
+
+def _between(ours: Recording, diverged: list[str], name: str) -> Iterator[Hint]:
+    """Between which parameters the backward pass goes wrong, in the order of the model."""
+    start, _, own = name.rpartition("/")
+    names = list(ours.below(f"{start}/"))
+    wrong = {n.rpartition("/")[2] for n in diverged if n.startswith(f"{start}/")}
+    if own not in names or len(wrong) == len(names):
+        return
+    place = names.index(own)
+    behind, before = names[place + 1 :], names[:place]
+    if wrong == {own}:
+        yield Hint("its gradient alone differs: what is done with this parameter, or its gradient")
+    elif behind and not wrong & set(behind):
+        also = len(wrong & set(before))
+        yield Hint(
+            f"the gradients of the {len(behind)} parameters from {behind[0]} on agree, those of "
+            f"{own} and {also} of the {len(before)} before it do not: what lies between the two "
+            "passes back something else (a branch that is detached or scaled, another formula)"
+        )
 
 
 def _curves(evidence: Evidence) -> list[Finding]:

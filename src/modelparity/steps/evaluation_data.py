@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from modelparity import judge
-from modelparity.diagnose import Hint, batches
+from modelparity.diagnose import Hint, arrays, batches
 from modelparity.model import Finding, Outcome, Verdict
 from modelparity.recording import Recording
 from modelparity.steps.evidence import Evidence, elements
@@ -16,6 +16,7 @@ from modelparity.steps.vocabulary import (
     Vocabulary,
     both_vocabularies,
     judge_vocabularies,
+    why_places,
     why_words,
     with_words,
 )
@@ -96,13 +97,28 @@ def _why(
         batches.rows(_batches(side, start)) for side in (evidence.candidate, evidence.reference)
     )
     yield from (Hint(f"the {f.name} differs: {f.message}") for f in vocabulary)
-    if theirs and ours:
-        yield from batches.explain(theirs, ours)
-        yield from why_words(words, theirs, ours)
-        for other in (p for p in parts.values() if p != start):
-            again = batches.rows(_batches(evidence.candidate, other))
+    if not theirs or not ours:
+        return
+    found = list(batches.explain(theirs, ours))
+    found += _elsewhere(evidence, theirs, [p for p in parts.values() if p != start])
+    c_batches, r_batches = (_batches(s, start) for s in (evidence.candidate, evidence.reference))
+    found += why_places(words, c_batches, r_batches, finding.name.rpartition("/")[2])
+    if finding.compared is not None:
+        c, r = finding.compared
+        found += [hint for hint in arrays.explain(candidate=c, reference=r) if hint.before]
+    found += why_words(words, theirs, ours)
+    yield from found or batches.counted(theirs, ours)
+
+
+def _elsewhere(evidence: Evidence, theirs: batches.Rows, others: list[str]) -> Iterator[Hint]:
+    """Another part in whose place the candidate's rows stand: an epoch, a split."""
+    for other in others:
+        sides = ("candidate", evidence.candidate), ("reference", evidence.reference)
+        for label, side in sides:
+            again = batches.rows(_batches(side, other))
             if again and again.keys == theirs.keys:
-                yield Hint(f"the candidate's order is the same as that of {other}")
+                yield Hint(f"the candidate's order is the same as that of {other} ({label})")
+                return
 
 
 def _batches(side: Recording, start: str) -> list[dict[str, np.ndarray[Any, Any]]]:

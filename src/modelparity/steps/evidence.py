@@ -1,7 +1,8 @@
 """What a step needs while it judges: both sides' recordings, and comparisons by name."""
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any
 
@@ -110,6 +111,7 @@ class Comparison:
     apart      name -> how far nudged float32 runs of the reference lie from its float64 run, rms
     modules    whether the values come out of the modules; if so, those that compute in hard-coded
                float32 soften the claim, else what was given in float64 stays in it
+    moved      candidate's arrays by name that stand in the place of those that were recorded
     """
 
     tolerance: Tolerance = judge.FLOAT64
@@ -118,6 +120,7 @@ class Comparison:
     condition: Callable[[str], float] = lambda _: 1.0
     apart: Callable[[str], float] = lambda _: 0.0
     modules: bool = True
+    moved: Mapping[str, Array] = field(default_factory=dict)
 
 
 # Parameters that were updated hold what all updates left; Adam makes 1e-13 of a gradient that is
@@ -146,17 +149,18 @@ def compare(evidence: Evidence, prefix: str, how: Comparison | None = None) -> l
             if unlike:
                 findings.append(unlike)
                 continue
+            candidate = how.moved[full] if full in how.moved else theirs.array(full)
             if dtype == "float64" and not hard:
                 floor, _ = granted.get(how.groups(full), (0.0, judge.ULP32))
                 found = judge.float64(
                     full,
-                    candidate=theirs.array(full),
+                    candidate=candidate,
                     reference=ours.array(full),
                     tolerance=how.tolerance,
                     floor=floor,
                 )
             else:
-                found = noise(full, theirs.array(full))
+                found = noise(full, candidate)
             findings.append(found)
         for name in sorted(known - set(names)):
             findings += evidence.missing(start + name, "reference")
@@ -229,6 +233,19 @@ def _granted(ours: Recording, prefix: str, how: Comparison) -> dict[str, tuple[f
 def elements(recording: Recording, names: Iterable[str]) -> int:
     """How many elements these arrays hold, or stand for."""
     return sum(int(np.prod(recording.entry(name)["shape"])) for name in names)
+
+
+def spread(candidate: Array, *others: Array) -> tuple[Array, Array, Array, Array]:
+    """What modules pass on: held once for all examples, as positions are, or once for each."""
+    widest = max((a.shape for a in (candidate, *others)), key=math.prod)
+    c, r, own, truth = (spread_over(widest, a) for a in (candidate, *others))
+    return c, r, own, truth
+
+
+def spread_over(shape: tuple[int, ...], array: Array) -> Array:
+    """An array of one example (1, ...) for all of them, (B, ...); others as they are."""
+    alike = array.ndim == len(shape) > 1 and array.shape[1:] == shape[1:]
+    return np.broadcast_to(array, shape) if alike and len(array) == 1 else array
 
 
 def compare_parts(

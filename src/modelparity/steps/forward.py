@@ -7,15 +7,15 @@ from typing import Any
 import numpy as np
 
 from modelparity import judge
-from modelparity.adapters import Call, Tensors
 from modelparity.diff import rms
 from modelparity.model import Finding, Outcome, Verdict
 from modelparity.pairing import GUESSED
 from modelparity.recording import Recording
-from modelparity.steps.evidence import Evidence, compare_parts, elements
-from modelparity.steps.forced import judge_forced, record_forced
+from modelparity.steps.evidence import Evidence, compare_parts, elements, spread
+from modelparity.steps.forced import judge_forced, record_forced, recording_modules
 from modelparity.steps.recorder import PRECISIONS, Batch, Recorder
-from modelparity.steps.structure import configuration, parameters
+from modelparity.steps.stirred import stirred_weights
+from modelparity.steps.structure import configuration, parameters, runs
 from modelparity.steps.why_forward import why
 
 NUMBER, NAME, TITLE = 1, "forward", "forward"
@@ -31,8 +31,8 @@ def record(recorder: Recorder) -> None:
     more *forced*: each leaf gets the reference's inputs, and its outputs are replaced by the
     reference's, so that only what a module itself gets wrong can be seen in it.
     """
-    weights = recorder.initial_weights()
-    runs: list[str] = []
+    weights = stirred_weights(recorder)
+    recorded: list[str] = []
     counts: dict[str, int] = {}
     for prefix, settings in recorder.variants(NAME):
         samples = partial(recorder.call, "sample_batches", settings)
@@ -44,33 +44,19 @@ def record(recorder: Recorder) -> None:
                 run = f"{prefix}{number}"
                 _free(recorder, model, batch, f"{dtype}/{run}/", dtype)
                 if dtype == "float64" and not recorder.is_reference:
-                    record_forced(recorder, model, batch, run)
+                    record_forced(recorder, model, batch, run, step=NAME)
                 recorder.progress(f"forward, {dtype}", number + 1, len(batches))
-        runs += [f"{prefix}{number}" for number in range(len(batches))]
-    recorder.writer.facts["runs"] = runs
+        recorded += [f"{prefix}{number}" for number in range(len(batches))]
+    recorder.writer.facts["runs"] = recorded
     recorder.writer.facts["samples"] = counts
 
 
 def _free(recorder: Recorder, model: Any, batch: Batch, start: str, dtype: str) -> None:
-    adapter, add = recorder.adapter, recorder.writer.add
-
-    def before(call: Call, tensors: Tensors) -> None:
-        if call.leaf:
-            for number, tensor in enumerate(tensors):
-                name = f"leaf/{start}{call.module}#{call.index}.input.{number}"
-                add(name, adapter.array(tensor))
-
-    def after(call: Call, tensors: Tensors) -> None:
-        if call.module and recorder.counterpart(call.module) is not None:
-            for number, tensor in enumerate(tensors):
-                name = f"{start}{call.module}#{call.index}.output.{number}"
-                add(name, adapter.array(tensor))
-
     keeps_inputs = recorder.is_reference and dtype == "float64"
-    with adapter.observe(model, before=before if keeps_inputs else None, after=after):
+    with recording_modules(recorder, model, start, inputs=keeps_inputs):
         outputs = recorder.forward(model, batch, dtype)
     for name, tensor in outputs.items():
-        add(f"{start}{name}", adapter.array(tensor))
+        recorder.writer.add(f"{start}{name}", recorder.adapter.array(tensor))
 
 
 def judge_step(evidence: Evidence) -> Verdict:
@@ -79,7 +65,8 @@ def judge_step(evidence: Evidence) -> Verdict:
     forced = [f for run in _runs(evidence) for f in judge_forced(evidence, run)]
     free = [f for run in _runs(evidence) for f in _judge_free(evidence, run)]
     at_fault = [f for f in forced if f.outcome is Outcome.DIVERGED]
-    blame = [f for f in structure if f.outcome is Outcome.DIVERGED] + at_fault
+    often = [f for run in _runs(evidence) for f in runs(evidence, run)]
+    blame = [f for f in structure if f.outcome is Outcome.DIVERGED] + often + at_fault
     counts = evidence.reference.facts.get("samples", {})
     empty = [variant for variant, count in counts.items() if not count]
     empty = empty if empty or _runs(evidence) else [""]
@@ -88,7 +75,7 @@ def judge_step(evidence: Evidence) -> Verdict:
     return judge.conclude(
         NUMBER,
         TITLE,
-        [*structure, *forced, *free, *missing],
+        [*structure, *often, *forced, *free, *missing],
         blame=blame,
         why=partial(why, evidence),
         coverage=_coverage(evidence),
@@ -100,8 +87,8 @@ def judge_step(evidence: Evidence) -> Verdict:
 
 
 def _runs(evidence: Evidence) -> list[str]:
-    runs: list[str] = evidence.reference.facts.get("runs", [])
-    return runs
+    recorded: list[str] = evidence.reference.facts.get("runs", [])
+    return recorded
 
 
 def _faced(evidence: Evidence, recording: Recording, start: str) -> Iterator[tuple[str, str, str]]:
@@ -135,7 +122,8 @@ def _judge_free(evidence: Evidence, run: str) -> list[Finding]:
             truth = ours.array(f"float64/{run}/{name}")
             own = ours.array(f"float32/{run}/{name}")
             granted = rounding if softened else None
-            findings += compare_parts(start + name, (c, r, own, truth), mask, granted)
+            arrays = spread(c, r, own, truth) if "#" in name else (c, r, own, truth)
+            findings += compare_parts(start + name, arrays, mask, granted)
         for name in theirs.below(start):
             module = name.partition("#")[0]
             if start + name not in seen and not ("#" in name and module in one_sided):

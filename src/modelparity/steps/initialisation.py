@@ -9,6 +9,7 @@ import numpy as np
 from modelparity import judge
 from modelparity.diagnose import Hint, laws
 from modelparity.model import Finding, Outcome, Verdict
+from modelparity.recording import Recording
 from modelparity.steps.evidence import Evidence, elements
 from modelparity.steps.recorder import Recorder
 from modelparity.steps.structure import parameters
@@ -24,6 +25,9 @@ ELEMENTS = 4_000_000  # of all models together
 VALUES = 65_536
 CLEARLY = 0.02  # by which a standard deviation differs before a hint gives the ratio
 NAMED = 0.035  # the relative difference in standard deviation that the notes name parameters by
+
+REPEATED, MUCH = 0.02, 5.0  # of a parameter's values; times as many as on the other side
+SEVERAL = 64  # values
 
 Array = np.ndarray[Any, Any]
 
@@ -103,6 +107,7 @@ def judge_step(evidence: Evidence) -> Verdict:
     findings += unfit
     findings += [judge.same_law(f"drawn/{name}", pair, level) for name, pair in pairs.items()]
     findings += judge.same_law_together(pairs, level)
+    findings += _alike(evidence)
     return judge.conclude(
         NUMBER,
         TITLE,
@@ -123,6 +128,8 @@ def judge_step(evidence: Evidence) -> Verdict:
 
 def _why(evidence: Evidence, finding: Finding) -> Iterator[Hint]:
     """How many times as wide the candidate's values spread, and the law that they look like."""
+    if finding.hints:  # what is copied or coarse may well have the right law
+        return
     kind, _, name = finding.name.partition("/")
     ours, theirs, full = evidence.reference, evidence.candidate, f"drawn/{name}"
     if kind in ("rows", "held"):
@@ -166,6 +173,57 @@ def _held(name: str, side: str) -> list[Finding]:
         return []
     message = f"the {side}'s initialiser gives some rows the same values at every seed"
     return [Finding(name, "exact", Outcome.DIVERGED, message, ratio=np.inf)]
+
+
+def _alike(evidence: Evidence) -> list[Finding]:
+    """Parameters that one side draws once for several, and values that it draws again and again.
+
+    Each has the right law by itself. A few values of float32 meet by chance.
+    """
+    sides = (evidence.candidate, evidence.reference)
+    copies = [_copies(side) for side in sides]
+    repeated = [_repeated(side) for side in sides]
+    findings = []
+    for name in evidence.reference.below("drawn/"):
+        c, r = (found.get(name, "") for found in copies)
+        if c != r and f"drawn/{name}" in evidence.candidate:
+            side, other = ("candidate", c) if c else ("reference", r)
+            message = f"at every seed the {side} draws the same values as for {other}"
+            hint = "a module that is copied is drawn once: draw each by itself"
+            findings.append(_diverged(name, message, hint))
+        c_share, r_share = (found.get(name, 0.0) for found in repeated)
+        if max(c_share, r_share) > REPEATED + MUCH * min(c_share, r_share):
+            shares = f"{c_share:.1%} of the candidate's values"
+            message = f"{shares} come more than once, {r_share:.1%} of the reference's"
+            hint = "its values are rounded to a coarser format, or rows of them are repeated"
+            findings.append(_diverged(name, message, hint))
+    return findings
+
+
+def _diverged(name: str, message: str, hint: str) -> Finding:
+    name, hints = f"drawn/{name}", (hint,)
+    return Finding(name, "distribution", Outcome.DIVERGED, message, hints, np.inf)
+
+
+def _copies(side: Recording) -> dict[str, str]:
+    """Parameter -> the first one with the same values at every seed."""
+    first: dict[bytes, str] = {}
+    found = {}
+    for name in side.below("drawn/"):
+        key = side.array(f"drawn/{name}").tobytes()
+        if key in first:
+            found[name] = first[key]
+        first.setdefault(key, name)
+    return found
+
+
+def _repeated(side: Recording) -> dict[str, float]:
+    """Parameter -> the share of the first seed's values that came before."""
+    found = {}
+    for name in side.below("drawn/"):
+        values = side.array(f"drawn/{name}")[0].reshape(-1)
+        found[name] = 1.0 - np.unique(values).size / values.size if values.size >= SEVERAL else 0.0
+    return found
 
 
 def _drawn(evidence: Evidence) -> tuple[list[Finding], dict[str, judge.Pair]]:

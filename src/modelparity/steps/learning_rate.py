@@ -1,6 +1,6 @@
 """Step 5: the rate that each update really uses, over the whole schedule and beyond its end."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 
@@ -8,12 +8,15 @@ from modelparity import judge
 from modelparity.adapters import Applied
 from modelparity.diagnose import Hint, closing, schedules
 from modelparity.model import Finding, Verdict
+from modelparity.steps import optimizer as step_4
 from modelparity.steps.evidence import Evidence
 from modelparity.steps.recorder import Array, Recorder, Settings
+from modelparity.steps.updates import by_parameter
 
 NUMBER, NAME, TITLE = 5, "learning_rate", "learning rate"
 CLAIM = "the rate of every update, with and without warm-up, beyond the end too"
 BEYOND = 5  # updates after the last
+STEP_4 = "step 4/"  # the schedules under which step 4 updates, where they are not those of step 5
 
 
 def record(recorder: Recorder) -> None:
@@ -23,10 +26,12 @@ def record(recorder: Recorder) -> None:
     """
     updates = _updates(recorder)
     weights = recorder.initial_weights()
-    for prefix, settings in recorder.variants(NAME):
-        rates = _rates(recorder, settings, weights, updates)
-        named = {n: np.array([r[n] for r in rates], np.float64) for n in rates[0]} if rates else {}
-        for name, array in recorder.by_reference_name(named).items():
+    runs = [(prefix, settings, updates) for prefix, settings in recorder.variants(NAME)]
+    for prefix, settings in recorder.variants(step_4.NAME):
+        runs.append((f"{STEP_4}{prefix}", settings, len(step_4.FACTORS)))
+    for prefix, settings, count in runs:
+        rates = _rates(recorder, settings, weights, count)
+        for name, array in recorder.by_reference_name(by_parameter(rates)).items():
             recorder.writer.add(f"{prefix}rate/{name}", array)
     recorder.writer.facts["updates"] = updates
 
@@ -81,7 +86,7 @@ def judge_step(evidence: Evidence) -> Verdict:
         TITLE,
         findings if ours.names else [],
         coverage={
-            "schedules": len({n.partition("rate/")[0] for n in ours.names}),
+            "schedules": len(_schedules(ours.names)),
             "updates": int(ours.facts.get("updates", 0)) + BEYOND,
             "parameters": len({n.partition("rate/")[2] for n in ours.names}),
         },
@@ -89,6 +94,10 @@ def judge_step(evidence: Evidence) -> Verdict:
         series=_series(evidence),
         why=_why,
     )
+
+
+def _schedules(names: Iterable[str]) -> set[str]:
+    return {n.partition("rate/")[0] for n in names if not n.startswith(STEP_4)}
 
 
 def _why(finding: Finding) -> Iterator[Hint]:

@@ -7,12 +7,15 @@ from typing import Any
 import numpy as np
 
 from modelparity import judge
+from modelparity.adapters import DropoutCall
 from modelparity.diff import measure
+from modelparity.errors import UnreachableDropout
+from modelparity.masks import keep_mask
 from modelparity.model import Finding, Outcome, Verdict
 from modelparity.steps.evidence import Evidence, elements
 from modelparity.steps.recorder import PRECISIONS, Recorder
 from modelparity.steps.updates import Training, first_batches, train
-from modelparity.steps.why_metrics import why
+from modelparity.steps.why_metrics import ACTIVE, why
 
 Array = np.ndarray[Any, Any]
 
@@ -28,9 +31,35 @@ def record(recorder: Recorder) -> None:
     for dtype in PRECISIONS:
         model = recorder.build(recorder.settings, weights, dtype)
         for number, split in enumerate(recorder.case.splits):
-            for name, value in recorder.call("evaluate", model, recorder.settings, split).items():
+            first = dtype == "float64" and number == 0
+            found = (_watched if first else _evaluated)(recorder, model, split)
+            for name, value in found.items():
                 recorder.writer.add(f"{dtype}/{split}/{name}", np.asarray(value))
             recorder.progress(f"evaluation, {dtype}", number + 1, len(recorder.case.splits))
+
+
+def _evaluated(recorder: Recorder, model: Any, split: str) -> dict[str, Any]:
+    found: dict[str, Any] = recorder.call("evaluate", model, recorder.settings, split)
+    return found
+
+
+def _watched(recorder: Recorder, model: Any, split: str) -> dict[str, Any]:
+    """The same, and at how many sites dropout acts meanwhile; it should at none."""
+    active: set[str] = set()
+
+    def draw(call: DropoutCall) -> Array:
+        if call.active:
+            active.add(f"{call.site}#{call.index}")
+        return keep_mask((call.site, call.index), call.shape, call.rate)
+
+    try:
+        with recorder.adapter.dropout(model, draw):
+            return _evaluated(recorder, model, split)
+    except UnreachableDropout:  # one that acts
+        active.add("")
+        return _evaluated(recorder, model, split)
+    finally:
+        recorder.writer.facts[ACTIVE] = len(active)
 
 
 def _train(recorder: Recorder) -> dict[str, Array]:
@@ -76,12 +105,22 @@ def judge_step(evidence: Evidence) -> Verdict:
         NUMBER,
         TITLE,
         findings,
+        blame=_decisions(evidence, findings),
         coverage=_coverage(evidence),
         notes=evidence.notes() + _flip_notes(evidence),
         means=means,
         why=partial(why, evidence),
         details={"scores": _scores(evidence)},
     )
+
+
+def _decisions(evidence: Evidence, findings: list[Finding]) -> list[Finding]:
+    """What is decided otherwise where all that it is decided by agrees: scores follow from it."""
+    ours = evidence.reference
+    wrong = [f for f in findings if f.outcome is Outcome.DIVERGED and f.name in ours]
+    several = [f for f in wrong if ours.array(f.name).ndim]
+    decided = [f for f in several if ours.array(f.name).dtype.kind in "iu"]
+    return decided if len(decided) == len(several) else []
 
 
 def _compare(evidence: Evidence, name: str) -> list[Finding]:

@@ -13,13 +13,16 @@ from modelparity.errors import UnreachableDropout
 from modelparity.masks import keep_mask
 from modelparity.model import Finding, Outcome, Verdict
 from modelparity.steps.evidence import UPDATED, Comparison, Evidence, compare, elements
+from modelparity.steps.forced import judge_forced, record_forced, recording_modules
 from modelparity.steps.optimizer import NORM, apply, reference_gradients
-from modelparity.steps.recorder import PRECISIONS, Recorder, Settings
+from modelparity.steps.recorder import PRECISIONS, Batch, Recorder, Settings
+from modelparity.steps.why_forward import why_forced
 from modelparity.steps.why_updates import why_clipped, why_decay, why_set, why_sites
 
 NUMBER, NAME, TITLE = 6, "regularisation", "regularisation"
 CLAIM = "decay per parameter and its coupling, clipped gradients, every dropout site"
 
+MASKED, RUN = "masked/", "0"  # how names begin of what modules make under masks; the batch
 SMALL, LARGE = 1.0, 100.0 / NORM  # times recorded gradients of norm NORM: 0.01 and 100
 UPDATES = 2
 
@@ -108,6 +111,19 @@ def _dropout(recorder: Recorder, weights: dict[str, Array]) -> None:
             for name, tensor in outputs.items():
                 array = recorder.adapter.array(tensor)
                 recorder.writer.add(f"{dtype}/dropout/{mode}/{name}", array)
+    _masked(recorder, weights, batch)
+
+
+def _masked(recorder: Recorder, weights: dict[str, Array], batch: Batch) -> None:
+    """Every module under shared masks, in training mode and float64; of the candidate, forced."""
+    model = recorder.build(recorder.settings, weights, "float64", training=True)
+    with recorder.adapter.dropout(model, _noting(recorder, {})):
+        if recorder.is_reference:
+            run = f"float64/{RUN}/"
+            with recording_modules(recorder, model, run, inputs=True, start=MASKED):
+                recorder.forward(model, batch, "float64")
+        else:
+            record_forced(recorder, model, batch, RUN, step=NAME, start=MASKED)
 
 
 def _noting(recorder: Recorder, sites: dict[str, dict[str, object]]) -> Any:
@@ -139,7 +155,8 @@ def judge_step(evidence: Evidence) -> Verdict:
         for decay, other in zip(decays, reversed(decays), strict=True)
     )
     findings = judge.facts("decay", candidate=candidate, reference=reference, what="decay")
-    findings += _dropouts(evidence) + _modes(evidence)
+    dropouts, at_fault = _dropouts(evidence)
+    findings += dropouts + _modes(evidence) + at_fault
     findings += compare(evidence, "decay/", replace(UPDATED, modules=False))
     findings += compare(evidence, "clip/", Comparison(modules=False))
     for label in ("below", "above"):
@@ -150,6 +167,7 @@ def judge_step(evidence: Evidence) -> Verdict:
         NUMBER,
         TITLE,
         findings if compared else [],
+        blame=_blame(findings, at_fault),
         coverage={
             "decay coefficients": len(ours.facts.get("decay", {})),
             "dropout sites": len(ours.facts.get("training sites", {})),
@@ -162,8 +180,11 @@ def judge_step(evidence: Evidence) -> Verdict:
     )
 
 
-def _dropouts(evidence: Evidence) -> list[Finding]:
-    """Sites, and outputs under masks; only what is unreachable where masks do not reach it."""
+def _dropouts(evidence: Evidence) -> tuple[list[Finding], list[Finding]]:
+    """Sites, and outputs under masks; only what is unreachable where masks do not reach it.
+
+    Second, which modules make something else of the reference's inputs under the same masks.
+    """
     sides = (("reference", evidence.reference), ("candidate", evidence.candidate))
     unreachable = [
         judge.inconclusive("dropout", f"the {side}'s dropout: {recording.facts['unreachable']}")
@@ -171,14 +192,27 @@ def _dropouts(evidence: Evidence) -> list[Finding]:
         if "unreachable" in recording.facts
     ]
     if unreachable:
-        return unreachable
+        return unreachable, []
     modes = ("training sites", "evaluation sites")
     sites = [found for key in modes for found in _sites(evidence, key)]
-    return sites + compare(evidence, "dropout/")
+    return sites + compare(evidence, "dropout/"), judge_forced(evidence, RUN, MASKED)
+
+
+def _blame(findings: list[Finding], at_fault: list[Finding]) -> list[Finding]:
+    """What is set otherwise, then modules at fault, then what follows of them."""
+    diverged = [f for f in findings if f.outcome is Outcome.DIVERGED]
+    places = {id(f) for f in at_fault}
+    told = [f for f in diverged if f.diff is None]
+    measured = [f for f in diverged if f.diff is not None and id(f) not in places]
+    if not any("/zero/" in f.name for f in measured):  # then the clipping, not the decay, is off
+        measured.sort(key=lambda f: f.name.partition("/")[2].startswith("decay/"))
+    return [*told, *(f for f in at_fault if f.outcome is Outcome.DIVERGED), *measured]
 
 
 def _why(evidence: Evidence, finding: Finding) -> Iterable[Hint]:
     """What would explain a finding, by what it is about."""
+    if finding.source:
+        return why_forced(evidence, finding)
     part = finding.name.partition("/")[2]
     if part.startswith("clip/"):
         factor = SMALL if part.startswith("clip/below/") else LARGE

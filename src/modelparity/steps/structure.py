@@ -1,9 +1,12 @@
 """Two models' structure: parameters after transfer, and what their modules are set to."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from modelparity import judge, layout, pairing
 from modelparity.model import Finding, Outcome
+from modelparity.recording import Recording
 from modelparity.steps.evidence import Evidence
 
 STEP_6 = ("rate", "mode")  # dropout is judged where it acts
@@ -59,3 +62,54 @@ def configuration(evidence: Evidence) -> list[Finding]:
             what="setting",
         )
     return findings
+
+
+def runs(evidence: Evidence, run: str) -> list[Finding]:
+    """The outermost modules of both models that run less often on the candidate, and others more.
+
+    Where some only run more often, as in a loss that runs the model once more, nothing is said:
+    what those runs make is told from what the reference lacks.
+    """
+    names = evidence.module_names
+    ours = _times(evidence.reference, f"float64/{run}/", {m: m for m in names.values()})
+    theirs = _times(evidence.candidate, f"float64/{run}/", names)
+    ours |= _times(evidence.reference, f"float64/{run}/", _unused(evidence))
+    wrong = [m for m in {**ours, **theirs} if ours.get(m, 0) != theirs.get(m, 0)]
+    outermost = [m for m in wrong if not any(m.startswith(f"{other}.") for other in wrong)]
+    counts = {m: (theirs.get(m, 0), ours.get(m, 0)) for m in outermost}
+    findings: list[Finding] = []
+    signs = {c < r for c, r in counts.values()}
+    if signs != {True, False} and not any(0 < c < r for c, r in counts.values()):
+        return findings
+    for module, (c, r) in sorted(counts.items(), key=lambda one: one[1][0] > one[1][1]):
+        message = f"runs {_often(c)} on the candidate, {_often(r)} on the reference (batch {run})"
+        others = [m for m, (more, less) in counts.items() if more > less]
+        hints = (f"{others[0]} runs more often instead",) if others and c < r else ()
+        finding = Finding(module, "exact", Outcome.DIVERGED, message, hints, np.inf)
+        findings.append(finding)
+    return findings
+
+
+def _unused(evidence: Evidence) -> dict[str, str]:
+    """The reference's modules that never run on the candidate, which has their parameters."""
+    faced = set(evidence.module_names.values())
+    paired = {n.rpartition(".")[0] for p in evidence.pairs.pairs for n in p.reference}
+    ours = evidence.reference_model.facts.get("modules", {})
+    return {
+        m: m for m in ours if m not in faced and any(f"{n}.".startswith(f"{m}.") for n in paired)
+    }
+
+
+def _times(side: Recording, start: str, names: Mapping[str, str]) -> dict[str, int]:
+    """How often each module (the reference's name) ran below `start`."""
+    found: dict[str, int] = {}
+    for name in side.below(start):
+        module, _, rest = name.partition("#")
+        if rest and module in names:
+            number = int(rest.partition(".")[0]) + 1
+            found[names[module]] = max(number, found.get(names[module], 0))
+    return found
+
+
+def _often(count: int) -> str:
+    return {0: "never", 1: "once", 2: "twice"}.get(count, f"{count} times")

@@ -1,6 +1,6 @@
 """Train one side, update by update, from the functions that the side offers."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -47,6 +47,11 @@ def global_norm(gradients: Mapping[str, Array]) -> float:
     """The Euclidean norm over all arrays, accumulated in float64."""
     squares = (np.square(gradient, dtype=np.float64).sum() for gradient in gradients.values())
     return float(np.sqrt(sum(squares)))
+
+
+def by_parameter(rates: Sequence[Mapping[str, float]]) -> dict[str, Array]:
+    """Each parameter's learning rates, update by update, from those of each update."""
+    return {n: np.array([r[n] for r in rates], np.float64) for n in rates[0]} if rates else {}
 
 
 def first_batches(recorder: Recorder, settings: Settings, count: int) -> list[Batch]:

@@ -1,13 +1,13 @@
 """Words for the numbers in batches, where the sides say them: to compare, and to show places."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from modelparity.diagnose import Hint
-from modelparity.diagnose.batches import Rows
+from modelparity.diagnose.batches import Batch, Rows
 from modelparity.model import Finding, Outcome
 from modelparity.recording import Recording
 from modelparity.steps.evidence import Evidence
@@ -19,6 +19,7 @@ Both = tuple[Vocabulary, Vocabulary]  # the candidate's, the reference's
 START = "vocabulary/"
 BETWEEN = "\0"
 SHOWN = 3
+FEW = 2  # words at whose places alone a field differs
 
 
 def record_vocabularies(recorder: Recorder) -> None:
@@ -103,3 +104,28 @@ def why_words(vocabulary: Vocabulary, candidate: Rows, reference: Rows) -> Itera
                     "more words are unknown: looked up with another letter case, accents or pieces"
                 )
                 yield Hint(text)
+
+
+def why_places(
+    vocabulary: Vocabulary, candidate: Sequence[Batch], reference: Sequence[Batch], field: str
+) -> Iterator[Hint]:
+    """The one or two words at whose places alone a field differs, by another field of its shape.
+
+    candidate, reference  batches of the same rows, field -> (B, T)
+    """
+    for other, words in vocabulary.items():
+        seen: Counter[int] = Counter()
+        everywhere: Counter[int] = Counter()
+        for c, r in zip(candidate, reference, strict=False):
+            shapes = {
+                side[name].shape for side in (c, r) for name in (field, other) if name in side
+            }
+            if other == field or len(shapes) != 1 or not {field, other} <= c.keys() & r.keys():
+                break
+            seen.update(r[other][c[field] != r[field]].tolist())
+            everywhere.update(r[other].reshape(-1).tolist())
+        else:
+            if 0 < len(seen) <= FEW and all(0 <= w < len(words) for w in seen):
+                listed = " and ".join(f"{words[w]!r}" for w in seen)
+                counts = f"{seen.total()} of {sum(everywhere[w] for w in seen)}"
+                yield Hint(f"{field} differs only where {other} holds {listed}: {counts} places")

@@ -14,50 +14,67 @@ from modelparity.diagnose import (
     arrays,
     attention,
     closing,
+    dropouts,
     layers,
     losses,
     wiring,
 )
+from modelparity.masks import keep_mask
 from modelparity.model import Finding
 from modelparity.steps.evidence import Evidence
+from modelparity.steps.stirred import stirred
 
 Array = np.ndarray[Any, Any]
 
+MASKED = "masked/"  # how the names of step 6 begin
 NEAR = 30  # outputs before a place that may have been wired to it
 
 
 def why(evidence: Evidence, finding: Finding) -> Iterator[Hint]:
     """Hints for a module, for the glue before one, for a setting, or for a loss."""
     if finding.source:
-        yield from _forced(evidence, finding)
+        yield from why_forced(evidence, finding)
     elif finding.compared is None:
         yield from _setting(evidence, finding)
     elif finding.compared[1].size == 1:
         yield from _loss(evidence, finding)
 
 
-def _forced(evidence: Evidence, finding: Finding) -> Iterator[Hint]:
-    """The candidate was given the reference's inputs, and made something else of them."""
+def why_forced(evidence: Evidence, finding: Finding) -> Iterator[Hint]:
+    """The candidate was given the reference's inputs, and made something else of them.
+
+    Steps 1 and 6 do so; the names of all arrays of step 6 begin with `masked/`.
+    """
+    start = finding.source.partition("forced/")[0]
     run, rest = _parts(evidence, finding.source)
     module, _, place = rest.partition("#")
     name = evidence.module_names.get(module, module)
     faced = f"float64/{run}/{name}#{place}"
     is_input = ".input." in place
     ours = evidence.reference
-    whole = ours.array(f"leaf/{faced}" if is_input else faced)
+    whole = ours.array(f"{start}leaf/{faced}" if is_input else f"{start}{faced}")
     candidate = evidence.candidate.array(finding.source)
-    if candidate.shape != whole.shape or whole.dtype.kind != "f":
+    if candidate.shape != whole.shape:
         return
     mask = evidence.batch_mask(run)
+    if whole.dtype.kind != "f":
+        yield from closing(candidate, whole, _at_padding(whole, mask))
+        return
     view = partial(_part, mask, finding.name.endswith(judge.AT_PADDING))
     tried: list[Iterator[Hypothesis]] = []
-    fed = _fed(run, name, place)
+    fed = f"{start}{_fed(run, name, place)}"
     if not is_input and fed in ours:
         tried.append(_inside(evidence, module, fed, whole))
-    before = _before(evidence, run, name)
+        parameters = _parameters(evidence).get(name, {})
+        tried.append(layers.looked_up(ours.array(fed), candidate, parameters))
+    before = _before(evidence, f"{start}float64/{run}/", name)
     qkv = _qkv(before, whole)
     if qkv and mask is not None and (is_input or fed not in ours):
-        tried.append(attention.hypotheses(qkv, whole, mask))
+        kept = _kept(evidence, name) if start else None
+        tried.append(attention.hypotheses(qkv, whole, mask, kept))
+    if start:
+        drops = _drops(evidence, f"{start}{{}}float64/{run}/", before)
+        tried.append(dropouts.hypotheses(whole, before, drops))
     if is_input:
         tried.append(wiring.hypotheses(candidate, whole, before, mask))
     found = ((text, view(predicted)) for text, predicted in chain(*tried))
@@ -66,6 +83,9 @@ def _forced(evidence: Evidence, finding: Finding) -> Iterator[Hint]:
 
 def _parts(evidence: Evidence, array: str) -> tuple[str, str]:
     """(the run, what was recorded in it) of an array's name."""
+    if array.startswith(MASKED):
+        run, _, rest = array.partition("forced/")[2].partition("/")
+        return run, rest
     rest = array.partition("/")[2]
     runs: list[str] = evidence.reference.facts["runs"]
     run = next(run for run in runs if rest.startswith(f"{run}/"))
@@ -84,17 +104,67 @@ def _fed(run: str, name: str, place: str) -> str:
 
 def _inside(evidence: Evidence, module: str, fed: str, whole: Array) -> Iterator[Hypothesis]:
     """A leaf module's own formula, varied; eps also as the two sides say they have it."""
-    model = evidence.reference_model
-    start = f"parameter/{evidence.module_names.get(module, module)}."
-    parameters = {n: model.array(start + n).astype(np.float64) for n in model.below(start)}
+    own = evidence.module_names.get(module, module)
+    parameters = _parameters(evidence).get(own, {})
     sides = next((pair for name, *pair in evidence.settings() if name == module), [])
     eps = (float(side["eps"]) for side in sides if side.get("eps") is not None)
-    return layers.hypotheses(evidence.reference.array(fed), whole, parameters, tuple(eps))
+    others = {
+        name: values
+        for name, values in _parameters(evidence).items()
+        if name != own and _shapes(values) == _shapes(parameters)
+    }
+    arrays = evidence.reference.array(fed), whole
+    return layers.hypotheses(*arrays, parameters, tuple(eps), others)
 
 
-def _before(evidence: Evidence, run: str, module: str) -> dict[str, Array]:
-    """The outputs that the reference had made when this module ran, the last first."""
-    start, ours = f"float64/{run}/", evidence.reference
+def _parameters(evidence: Evidence) -> dict[str, dict[str, Array]]:
+    """Every module's own parameters by the last part of their names."""
+    found: dict[str, dict[str, Array]] = {}
+    for name in evidence.reference_model.below("parameter/"):
+        module, _, last = name.rpartition(".")
+        found.setdefault(module, {})[last] = stirred(evidence, name).astype(np.float64)
+    return found
+
+
+def _shapes(parameters: Mapping[str, Array]) -> dict[str, tuple[int, ...]]:
+    return {name: array.shape for name, array in parameters.items()}
+
+
+def _at_padding(whole: Array, mask: Array | None) -> Iterator[Hypothesis]:
+    """Whole numbers that a module is given, such as positions, otherwise at padding."""
+    if mask is not None and mask.shape == whole.shape:
+        yield "it is 0 at padding", np.where(mask.astype(bool), whole, 0)
+        yield "it is 1 at padding", np.where(mask.astype(bool), whole, 1)
+        yield "they count only what is not padding", (np.cumsum(mask, axis=-1) - 1) * mask
+
+
+def _drops(evidence: Evidence, start: str, before: Mapping[str, Array]) -> dict[str, Array]:
+    """What the dropouts among these modules were given."""
+    kinds = evidence.reference_model.facts.get("configuration", {})
+    fed = {
+        name: f"{start.format('leaf/')}{name}{'' if '#' in name else '#0'}.input.0"
+        for name in before
+        if kinds.get(name.partition("#")[0], {}).get("kind") == "dropout"
+    }
+    ours = evidence.reference
+    return {name: ours.array(array) for name, array in fed.items() if array in ours}
+
+
+def _kept(evidence: Evidence, module: str) -> Array | None:
+    """What a module's own dropout multiplies with, by the shared mask; None where it has none."""
+    site = f"{module}#0"
+    found = evidence.reference.facts.get("training sites", {}).get(site, {})
+    if not found.get("active"):
+        return None
+    seed = int(evidence.reference.manifest["settings"].get("seed", 0))
+    mask = keep_mask((seed, 0, module, 0), tuple(found["shape"]), found["rate"])
+    scaled: Array = mask * float(found["scale"])
+    return scaled
+
+
+def _before(evidence: Evidence, start: str, module: str) -> dict[str, Array]:
+    """The outputs below `start` that the reference had made when this module ran, last first."""
+    ours = evidence.reference
     names = [name for name in ours.below(start) if "#" in name]
     runs = [name.partition("#")[0] for name in names]
     until = runs.index(module) if module in runs else len(names)
