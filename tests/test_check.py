@@ -11,7 +11,7 @@ from modelparity import Outcome, check
 from modelparity.check import ALL_STEPS, overall
 from modelparity.errors import InputError
 from modelparity.recording import read
-from modelparity.steps import START, STEPS
+from modelparity.steps import BESIDE, START, STEPS
 from toy.recorded import (
     add_arrays,
     change_file,
@@ -25,16 +25,17 @@ from toy.recorded import (
 NAMES = {step.NAME: step.NUMBER for step in STEPS}
 RECORDINGS = (START.NAME, *NAMES)
 SIDES = ("reference", "candidate")
-BESIDE = {"envelope": 10}  # of the reference alone, with the step that it is for
+# Of the reference alone, with the step that it is for.
+ALONE = {part.NAME: number for number, parts in BESIDE.items() for part in parts}
 PLACES = [(side, name) for side in SIDES for name in RECORDINGS]
-PLACES += [("reference", name) for name in BESIDE]
+PLACES += [("reference", name) for name in ALONE]
 every_place = pytest.mark.parametrize(("side", "name"), PLACES)
 every_side = pytest.mark.parametrize("side", SIDES)
 
 
 def verdict_of(sides, name):
     """The verdict of a step; the models' recording is judged by the first."""
-    number = (NAMES | BESIDE).get(name, 1)
+    number = (NAMES | ALONE).get(name, 1)
     return check(sides.reference, sides.candidate, steps=(number,)).verdicts[0]
 
 
@@ -435,11 +436,11 @@ def test_an_entry_of_another_form_is_not_aligned(copies, side, field, value):
 
 
 def test_an_envelope_of_another_reference_is_refused(copies):
-    directory = copies.reference / "envelope"
+    directory = copies.reference / "envelope.2"
     manifest = manifest_of(directory)
     manifest["given"]["training"] = "0" * 16
     write_manifest(directory, manifest, sealed=True)
-    verdict = verdict_of(copies, "envelope")
+    verdict = verdict_of(copies, "envelope.2")
     assert verdict.outcome is Outcome.INCONCLUSIVE
     assert "given another recording of training" in verdict.reason
 

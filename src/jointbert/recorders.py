@@ -11,7 +11,7 @@ from jointbert import workers
 from modelparity import UsageError
 
 SIZE = 2
-RECORDER = "modelparity.record"
+RECORDER = "modelparity.process"
 ENDING = 60.0  # seconds that the second has behind the first
 
 

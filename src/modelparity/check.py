@@ -32,7 +32,10 @@ def check(
     for step in STEPS:
         if step.NUMBER in steps:
             verdicts.append(_with_origin(_judge(reference, candidate, step, models), verdicts))
-    sides = {"reference": _read(reference, START), "candidate": _read(candidate, START)}
+    sides = {
+        "reference": _read(reference, START.NAME),
+        "candidate": _read(candidate, START.NAME),
+    }
     manifests = {side: r.manifest if isinstance(r, Recording) else {} for side, r in sides.items()}
     presentation = _mapping(manifests["reference"].get("presentation"))
     return Report(
@@ -71,9 +74,9 @@ def _summary(manifest: Mapping[str, Any]) -> dict[str, Any]:
     return {key: manifest[key] for key in kept if key in manifest}
 
 
-def _read(directory: Path, step: ModuleType) -> Recording | str:
+def _read(directory: Path, name: str) -> Recording | str:
     try:
-        return read(directory / step.NAME)
+        return read(directory / name)
     except InputError as error:
         return str(error)
 
@@ -93,7 +96,7 @@ class _Pair:
 def _pair(reference: Path, candidate: Path, step: ModuleType) -> _Pair:
     findings, recordings = [], []
     for side, directory in (("reference", reference), ("candidate", candidate)):
-        recording = _read(directory, step)
+        recording = _read(directory, step.NAME)
         if isinstance(recording, str):
             findings.append(judge.inconclusive(f"{side} recording", recording))
         else:
@@ -182,7 +185,7 @@ def _judge(reference: Path, candidate: Path, step: ModuleType, models: _Pair) ->
     (ours, theirs), (our_model, their_model) = pair.recordings, models.recordings
     try:
         evidence = Evidence(ours, theirs, our_model, their_model, *_terms(ours))
-        evidence = replace(evidence, beside=next(iter(beside.recordings), None))
+        evidence = replace(evidence, beside=beside.recordings)
         if step.NUMBER in OVER_SEEDS:
             pairs, doubts = OVER_SEEDS[step.NUMBER].found(reference, candidate, ours.manifest)
             evidence = replace(evidence, trainings=pairs, untrained=doubts)
@@ -198,26 +201,35 @@ def _judge(reference: Path, candidate: Path, step: ModuleType, models: _Pair) ->
 
 def _beside(reference: Path, step: ModuleType) -> _Pair:
     """What the reference alone recorded for a step; nothing for most steps."""
-    part = BESIDE.get(step.NUMBER)
-    found, main = (_read(reference, s) if s else "" for s in (part, step))
-    if part is None or isinstance(main, str):
+    main = _read(reference, step.NAME)
+    if isinstance(main, str):
         return _Pair((), (), ())
-    if isinstance(found, str):
-        return _Pair((), (judge.inconclusive("reference recording", found),), ())
+    recordings, findings = list[Recording](), list[Finding]()
+    for part in BESIDE.get(step.NUMBER, ()):
+        found = _read(reference, part.NAME)
+        if isinstance(found, str):
+            findings.append(judge.inconclusive("reference recording", found))
+        else:
+            recordings.append(found)
+            findings += _unlike(main, found, part.NAME)
+            findings += _given(reference, found, f"reference {part.NAME},", "it was")
+    return _Pair(tuple(recordings), tuple(findings), tuple(_broken(recordings)))
+
+
+def _unlike(main: Recording, found: Recording, name: str) -> list[Finding]:
+    """Why a recording is not what was to be recorded beside a step's, under this name."""
     findings = []
-    if found.manifest.get("step") != part.NAME:
+    if found.manifest.get("step") != name:
         text = f"it is a recording of step {found.manifest.get('step')}"
-        findings.append(judge.inconclusive(f"reference {part.NAME}, manifest field step", text))
+        findings.append(judge.inconclusive(f"reference {name}, manifest field step", text))
     if found.manifest.get("complete") is not True:
         text = str(found.manifest.get("problem") or "the recording is incomplete")
-        findings.append(judge.inconclusive(f"reference {part.NAME}", text))
-    for name in ("side", "rounding", *SHARED_FIELDS):
-        if found.manifest.get(name) != main.manifest.get(name):
-            text = f"it is not that of the recording of {step.NAME}"
-            field = f"reference {part.NAME}, manifest field {name}"
-            findings.append(judge.inconclusive(field, text))
-    findings += _given(reference, found, f"reference {part.NAME},", "it was")
-    return _Pair((found,), tuple(findings), tuple(_broken([found])))
+        findings.append(judge.inconclusive(f"reference {name}", text))
+    for key in ("side", "rounding", *SHARED_FIELDS):
+        if found.manifest.get(key) != main.manifest.get(key):
+            text = f"it is not that of the recording of {main.directory.name}"
+            findings.append(judge.inconclusive(f"reference {name}, manifest field {key}", text))
+    return findings
 
 
 def _broken(recordings: Sequence[Recording]) -> list[Finding]:

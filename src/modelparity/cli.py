@@ -191,6 +191,7 @@ def _record(options: argparse.Namespace) -> int:
         changes=tuple(options.changes),
     )
     seeds = wanted(case, order.changes) if set(order.steps) & set(OVER_SEEDS) else 0
+    replaceable(order.out, order.given)
     try:
         record_side(order, progress.update)
         if seeds:

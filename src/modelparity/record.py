@@ -1,29 +1,20 @@
-"""In a side's own process: side + adapter -> its recordings.
+"""In a side's own process: side + adapter -> its recordings."""
 
-Started as `python -m modelparity.record` by the command line; imports the side, and through it a
-framework. What it says goes to standard output as one JSON object a line; what a side prints goes
-to standard error.
-"""
-
-import argparse
 import gc
-import json
 import os
-import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import MappingProxyType, ModuleType
-from typing import TextIO
 
-from modelparity.cases import load_case, load_fault, resolve_settings
+from modelparity.cases import resolve_settings
 from modelparity.errors import InputError, ParityError, UnreachableDropout, UsageError
 from modelparity.model import Case, Fault, Setting
 from modelparity.recording import Writer, digest, tree_digest
 from modelparity.sides import in_short, load_side
-from modelparity.steps import BESIDE, START, STEPS, equivalence
+from modelparity.steps import BESIDE, START, STEPS, envelope, equivalence
 from modelparity.steps.recorder import MissingFunction, NotGiven, Recorder
 from modelparity.unfinished import leaving_nothing, put_in_place, unfinished
 from modelparity.witness import Witness
@@ -45,10 +36,9 @@ def record(
 ) -> None:
     """Record the requested steps of one side into `out`, which appears only when all is written.
 
-    What the reference records for itself alone comes into `out` last; `ready` is called before, as
-    soon as a candidate can be given what is there. `partial` is where it is written until then.
-    `progress` hears of each step as it begins, with two zeros, then of the parts done and their
-    number.
+    `partial` is where it is written until then; parameters to start from that lie there are taken,
+    others recorded, and `ready` is called when they are. `progress` hears of each step as it
+    begins, with two zeros, then of the parts done and their number.
     Raises UsageError or InputError for a side, setting or input that cannot be used, and for an
     `out` that holds anything but recordings.
     """
@@ -57,42 +47,82 @@ def record(
         raise InputError(f"{given}: there are no recordings in it; name the reference's")
     out = out.resolve()
     partial = partial or unfinished(out)
-    with leaving_nothing(partial), ExitStack() as stack:
+    with leaving_nothing(partial), _settled():
         try:
-            partial.mkdir(parents=True)
+            partial.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InputError(f"{out.parent}: cannot be written to: {error.strerror}") from None
         settings = resolve_settings(case, changes, partial / "inputs")
-        functions, adapter = load_side(module, fault)
-        stack.enter_context(_settled())
-        environment = {
-            **adapter.versions(),
-            **adapter.start(threads=int(settings.get("threads", 0))),
-        }
-        about = header(case, role, settings, environment)
-        recorder = Recorder(
-            case=case,
-            role=role,
-            functions=functions,
-            adapter=adapter,
-            settings=MappingProxyType(settings),
-            directory=partial,
-            given=given or partial,
-            writer=None,  # type: ignore[arg-type]  # each step gets its own
-            progress=progress,
-        )
+        recorder, about = _begun(case, role, module, settings, fault, progress)
+        recorder = replace(recorder, directory=partial, given=given or partial)
         witness = Witness((case.reference, case.candidate, module), case.shared)
-        for step in [START] + [step for step in STEPS if step.NUMBER in steps]:
+        if not (partial / START.NAME).exists():
+            progress(f"recording {START.NAME}", 0, 0)
+            record_step(recorder, START, partial / START.NAME, about, witness)
+        ready()
+        for step in (step for step in STEPS if step.NUMBER in steps):
             progress(f"recording {step.NAME}", 0, 0)
             record_step(recorder, step, partial / step.NAME, about, witness)
         put_in_place(partial, out, kept=equivalence.NAME)
-        ready()
-        beside = [BESIDE[n] for n in steps if n in BESIDE] if role == "reference" else []
-        for step in beside:
-            moved = _moved(settings, partial, out)
-            alone = replace(recorder, settings=moved, given=out, directory=out, _given={})
-            record_step(alone, step, partial, about, witness)
-            put_in_place(partial, out / step.NAME)
+
+
+def record_beside(
+    case: Case,
+    module: str,
+    out: Path,
+    *,
+    names: tuple[str, ...],
+    changes: Mapping[str, str],
+    fault: Fault | None = None,
+    progress: Callable[[str, int, int], None] = lambda text, done, total: None,
+) -> None:
+    """Record what steps need of the reference alone, of these names, into its recordings `out`."""
+    out = out.resolve()
+    with tempfile.TemporaryDirectory() as scratch, _settled():
+        settings = resolve_settings(case, changes, Path(scratch) / "inputs")
+        recorder, about = _begun(case, "reference", module, settings, fault, progress)
+        recorder = replace(recorder, directory=out, given=out)
+        witness = Witness((case.reference, case.candidate, module), case.shared)
+        for part in (part for parts in BESIDE.values() for part in parts if part.NAME in names):
+            partial = unfinished(out) / part.NAME
+            with leaving_nothing(partial):
+                progress(f"recording {part.NAME}", 0, 0)
+                record_step(recorder, part, partial, about, witness)
+                put_in_place(partial, out / part.NAME)
+
+
+def _begun(
+    case: Case,
+    role: str,
+    module: str,
+    settings: Mapping[str, Setting],
+    fault: Fault | None,
+    progress: Callable[[str, int, int], None],
+) -> tuple[Recorder, dict[str, object]]:
+    """A side's recorder, which does not know of directories yet; what manifests say of it."""
+    functions, adapter = load_side(module, fault)
+    environment = {**adapter.versions(), **adapter.start(threads=threads(settings))}
+    recorder = Recorder(
+        case=case,
+        role=role,
+        functions=functions,
+        adapter=adapter,
+        settings=MappingProxyType(dict(settings)),
+        directory=Path(),
+        given=Path(),
+        writer=None,  # type: ignore[arg-type]  # each step gets its own
+        progress=progress,
+    )
+    return recorder, header(case, role, settings, environment)
+
+
+def threads(settings: Mapping[str, Setting]) -> int:
+    """The threads that a side computes on: where it is not told, half of the cores.
+
+    Two processes are recorded at a time, and threads that wait for each other while another process
+    has their core cost more than they gain.
+    """
+    return int(settings.get("threads", 0)) or max(1, (os.cpu_count() or 1) // 2)
 
 
 @contextmanager
@@ -106,23 +136,14 @@ def _settled() -> Iterator[None]:
         gc.unfreeze()
 
 
-def _moved(settings: Mapping[str, Setting], partial: Path, out: Path) -> Mapping[str, Setting]:
-    """Settings that name the inputs in `partial`, now that these are in `out`."""
-    moved = {
-        key: value.replace(str(partial), str(out), 1) if isinstance(value, str) else value
-        for key, value in settings.items()
-    }
-    return MappingProxyType(moved)
-
-
 def replaceable(out: Path, given: Path | None) -> None:
     """Recording replaces `out`: UsageError where that would destroy anything else."""
     if not out.exists():
         return
     if given is not None and given.exists() and out.samefile(given):
         raise UsageError(f"--out {out}: these recordings are given; name another directory")
-    steps = (START, *STEPS, *BESIDE.values())
-    known = {"inputs", equivalence.NAME, *(step.NAME for step in steps)}
+    parts = [part.NAME for parts in BESIDE.values() for part in parts]
+    known = {"inputs", equivalence.NAME, *(step.NAME for step in (START, *STEPS)), *parts}
     if not (out.is_dir() and known.issuperset(path.name for path in out.iterdir())):
         raise UsageError(
             f"--out {out}: it holds something other than recordings; name another directory"
@@ -131,7 +152,7 @@ def replaceable(out: Path, given: Path | None) -> None:
 
 def record_step(
     recorder: Recorder,
-    step: ModuleType,
+    step: ModuleType | envelope.Nudged,
     directory: Path,
     about: Mapping[str, object],
     witness: Witness,
@@ -190,88 +211,3 @@ def header(
         "environment": dict(environment),
         "rounding": digest(sorted(environment.items())),
     }
-
-
-Progress = Callable[[str, int, int], None]
-Obey = Callable[[argparse.Namespace, Progress, Callable[[], None]], None]
-
-
-def main(
-    arguments: list[str] | None = None, channel: TextIO = sys.stdout, obey: Obey | None = None
-) -> int:
-    """The entry point of a side's process. Exit codes: 0 recorded, 2 cannot be used.
-
-    obey  does what the options say, in place of recording the steps
-    """
-    parser = argparse.ArgumentParser(prog="modelparity.record")
-    parser.add_argument("case")
-    parser.add_argument("--side", choices=("reference", "candidate"), required=True)
-    parser.add_argument("--module", default="")
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--given", type=Path)
-    parser.add_argument("--steps", default="1,2,3,4,5,6,7,8,9,10")
-    parser.add_argument("--fault", default="")
-    parser.add_argument("--set", action="append", default=[], dest="changes")
-    parser.add_argument("--partial", type=Path)
-    parser.add_argument("--seeds", default="", help="step 10's independent trainings, as in 1,3")
-    parser.add_argument("--look", action="store_true", help="only load what is given")
-    options = parser.parse_args(arguments)
-
-    def tell(**message: object) -> None:
-        print(json.dumps(message), file=channel, flush=True)
-
-    try:
-        (obey or _obey)(
-            options,
-            lambda text, done, total: tell(text=text, done=done, total=total),
-            lambda: tell(ready=True),
-        )
-    except ParityError as error:
-        tell(error=str(error))
-        return 2
-    except (Exception, SystemExit) as error:
-        tell(error=f"the {options.side} side's process failed: {in_short(error)}")
-        return 2
-    tell(finished=True)
-    return 0
-
-
-def _obey(options: argparse.Namespace, progress: Progress, ready: Callable[[], None]) -> None:
-    case = load_case(options.case)
-    module = options.module or getattr(case, options.side)
-    fault = load_fault(case, options.fault) if options.fault else None
-    changes = dict(change.partition("=")[::2] for change in options.changes)
-    progress(f"loading {module}", 0, 0)
-    if options.look:
-        with tempfile.TemporaryDirectory() as directory:
-            resolve_settings(case, changes, Path(directory) / "inputs")
-        load_side(module, fault)
-        return
-    record(
-        case,
-        options.side,
-        module,
-        options.out,
-        given=options.given,
-        steps=tuple(map(int, options.steps.split(","))),
-        changes=changes,
-        fault=fault,
-        progress=progress,
-        ready=ready,
-        partial=options.partial,
-    )
-
-
-def private_output() -> TextIO:
-    """Standard output for this module alone: whatever else is printed becomes standard error.
-
-    Workers that a side forks do not keep it open, or nobody would notice the side's own end.
-    """
-    channel = os.dup(1)
-    os.dup2(2, 1)
-    os.register_at_fork(after_in_child=lambda: os.close(channel))
-    return os.fdopen(channel, "w", encoding="utf-8", closefd=False)
-
-
-if __name__ == "__main__":
-    sys.exit(main(channel=private_output()))

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,13 +10,15 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Event
 from typing import IO, Any
 
 from modelparity.errors import InputError, UsageError
-from modelparity.unfinished import leaving_nothing, unfinished
+from modelparity.recording import read
+from modelparity.steps import BESIDE, START, STEPS, equivalence
+from modelparity.unfinished import leaving_nothing, put_in_place, unfinished
 
 Progress = Callable[[str, int, int], None]
 
@@ -41,6 +44,7 @@ class SideOrder:
     fault: str = ""
     changes: tuple[str, ...] = ()
     seeds: tuple[int, ...] = ()  # only these of step 10's independent trainings
+    beside: tuple[str, ...] = ()  # only these recordings that steps need of the reference alone
 
     def command(self) -> list[str]:
         """The command line of the side's process."""
@@ -53,7 +57,9 @@ class SideOrder:
             options += ["--set", change]
         if self.seeds:
             options += ["--seeds", ",".join(map(str, self.seeds))]
-        module = "modelparity.seeds" if self.seeds else "modelparity.record"
+        if self.beside:
+            options += ["--beside", ",".join(self.beside)]
+        module = "modelparity.seeds" if self.seeds else "modelparity.process"
         return [self.python or sys.executable, "-m", module, self.case, *options]
 
 
@@ -67,46 +73,120 @@ def record_both(reference: SideOrder, candidate: SideOrder, progress: Progress) 
 
     Errors as of `record_side`; the first ends both.
     """
-    ready, running = Event(), list[subprocess.Popen[str]]()
-    with ThreadPoolExecutor(1) as pool:
-        first = pool.submit(record_side, reference, progress, ready.set, running)
-        first.add_done_callback(lambda _: ready.set())
+    _record_reference(reference, progress, lambda: record_side(candidate, progress))
+
+
+def record_side(order: SideOrder, progress: Progress) -> None:
+    """Record one side.
+
+    UsageError for an interpreter that cannot run it; InputError with the recorder's own line where
+    it could not use what it was given, or with what is known of its death.
+    """
+    if order.role == "reference":
+        _record_reference(order, progress, lambda: None)
+    else:
+        _record(order, progress)
+
+
+def _record_reference(order: SideOrder, progress: Progress, meanwhile: Callable[[], None]) -> None:
+    """Record the reference; `meanwhile` is called when a candidate can be given all that it needs.
+
+    Until then one process records the steps that need more of the reference alone, which take
+    longest, and another the others.
+    """
+    running = list[subprocess.Popen[str]]()
+    _record_steps(order, progress, running)
+    names = [part.NAME for number in order.steps for part in BESIDE.get(number, ())]
+    with ThreadPoolExecutor(1) as pool, _killing(running), leaving_nothing(unfinished(order.out)):
+        at_once = min(processes(order.out), len(names))
+        orders = [replace(order, beside=tuple(names[n::at_once])) for n in range(at_once)]
+        beside = pool.submit(side_by_side, orders, at_once, progress, running)
+        meanwhile()
+        beside.result()
+
+
+def _record_steps(
+    order: SideOrder, progress: Progress, running: list[subprocess.Popen[str]]
+) -> None:
+    """Record a side's steps, in two processes where that is quicker."""
+    short = tuple(n for n in order.steps if n not in BESIDE)
+    long = tuple(n for n in order.steps if n in BESIDE)
+    if not (short and long):
+        _record(order, progress, running=running)
+        return
+    parts = unfinished(order.out)
+    first, second = (
+        replace(order, out=parts / name, steps=steps)
+        for name, steps in (("first", short), ("second", long))
+    )
+    ready = Event()
+
+    def record_second() -> None:
+        ready.wait()
+        model = unfinished(first.out) / START.NAME
+        if model.exists():  # or the first process has failed
+            shutil.copytree(model, unfinished(second.out) / START.NAME)
+            _record(second, progress, running=running)
+
+    with leaving_nothing(parts), ThreadPoolExecutor(1) as pool, _killing(running):
+        beside = pool.submit(record_second)
         try:
-            ready.wait()
-            if first.done():
-                first.result()
-            record_side(candidate, progress)
-        except BaseException:
-            for process in running:
-                process.kill()
-            raise
-        first.result()
+            _record(first, progress, ready.set, running)
+        finally:
+            ready.set()
+        beside.result()
+        for number in long:
+            (second.out / STEPS[number - 1].NAME).rename(first.out / STEPS[number - 1].NAME)
+        put_in_place(first.out, order.out, kept=equivalence.NAME)
 
 
-def side_by_side(orders: Sequence[SideOrder], at_once: int, progress: Progress) -> None:
+def processes(out: Path) -> int:
+    """How many processes the cores are enough for, on as many threads as a side recorded with."""
+    cores = os.cpu_count() or 1
+    environment = read(out / START.NAME).manifest.get("environment", {})
+    try:
+        return max(1, cores // max(1, int(environment.get("threads", 1))))
+    except (ValueError, TypeError):
+        return 1
+
+
+def side_by_side(
+    orders: Sequence[SideOrder],
+    at_once: int,
+    progress: Progress,
+    running: list[subprocess.Popen[str]] | None = None,
+) -> None:
     """Run these processes, so many at once; the first that fails ends all.
 
-    Errors as of `record_side`.
+    `running` gets the processes. Errors as of `record_side`.
     """
-    running, stopped = list[subprocess.Popen[str]](), Event()
+    running, stopped = list[subprocess.Popen[str]]() if running is None else running, Event()
 
     def one(order: SideOrder) -> None:
         if not stopped.is_set():
             _hear(order, order.command(), progress, running=running)
 
-    with ThreadPoolExecutor(at_once) as pool:
+    with ThreadPoolExecutor(max(1, at_once)) as pool, _killing(running):
         started = [pool.submit(one, order) for order in orders]
         try:
             for done in as_completed(started):
                 done.result()
-        except BaseException:
+        finally:
             stopped.set()
-            for process in running:
-                process.kill()
-            raise
 
 
-def record_side(
+@contextmanager
+def _killing(running: Sequence[subprocess.Popen[str]]) -> Iterator[None]:
+    """Kill these processes where the block fails."""
+    try:
+        yield
+    except BaseException:
+        for process in running:
+            process.kill()
+        raise
+
+
+def _record(
     order: SideOrder,
     progress: Progress,
     ready: Callable[[], None] = lambda: None,
@@ -114,10 +194,7 @@ def record_side(
 ) -> None:
     """Run one side's recorder to its end, whatever that is; nothing half-written is left.
 
-    ready  called when a candidate could be recorded from what is there; running  gets the process
-
-    UsageError for an interpreter that cannot run it; InputError with the recorder's own line where
-    it could not use what it was given, or with what is known of its death.
+    ready  called when the parameters to start from are recorded; running  gets the process
     """
     partial = unfinished(order.out)
     with leaving_nothing(partial):

@@ -11,19 +11,18 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
-from modelparity import record
+from modelparity import process, record
 from modelparity.cases import load_case, load_fault, resolve_settings
 from modelparity.errors import InputError, UsageError
 from modelparity.model import Case, Fault
 from modelparity.recording import broken_seals, digest, file_digest, read
-from modelparity.run import Progress, SideOrder, side_by_side
+from modelparity.run import Progress, SideOrder, processes, side_by_side
 from modelparity.sides import load_side
-from modelparity.steps import START, equivalence
+from modelparity.steps import equivalence
 from modelparity.steps.recorder import Recorder
 from modelparity.unfinished import leaving_nothing, put_in_place
 from modelparity.witness import Witness, is_library, is_own
@@ -48,8 +47,7 @@ def train(orders: list[SideOrder], count: int, progress: Progress) -> None:
     The sides' steps are recorded, and a candidate's order names its reference. Errors as of
     `record_side`.
     """
-    cores = os.cpu_count() or 1
-    at_once = max(1, cores // max(_threads(order.out) for order in orders))
+    at_once = min(processes(order.out) for order in orders)
     workers = max(1, at_once // len(orders))  # a side
     for order in orders:  # what a killed worker left
         for left in (order.out / equivalence.NAME).glob(".*.partial-*"):
@@ -60,14 +58,6 @@ def train(orders: list[SideOrder], count: int, progress: Progress) -> None:
         for order in orders
     ]
     side_by_side(jobs, at_once, progress)
-
-
-def _threads(out: Path) -> int:
-    """The threads that a side computes on, as it recorded."""
-    environment = read(out / START.NAME).manifest.get("environment", {})
-    with suppress(ValueError, TypeError):
-        return max(1, int(environment.get("threads", 1)))
-    return os.cpu_count() or 1
 
 
 def record_seeds(
@@ -86,7 +76,7 @@ def record_seeds(
     out = out.resolve()
     settings = resolve_settings(case, changes, out / "inputs")
     functions, adapter = load_side(module, fault)
-    environment = {**adapter.versions(), **adapter.start(threads=int(settings.get("threads", 0)))}
+    environment = {**adapter.versions(), **adapter.start(threads=record.threads(settings))}
     weights = equivalence.weights(given or out)
     names = (case.reference, case.candidate, module)
     witness = Witness(names, case.shared)
@@ -189,4 +179,4 @@ def _obey(
 
 
 if __name__ == "__main__":
-    sys.exit(record.main(channel=record.private_output(), obey=_obey))
+    sys.exit(process.main(channel=process.private_output(), obey=_obey))

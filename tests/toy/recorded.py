@@ -10,8 +10,9 @@ from safetensors.numpy import load_file, save_file
 
 from modelparity.cases import load_case
 from modelparity.check import ALL_STEPS
-from modelparity.record import record
+from modelparity.record import record, record_beside
 from modelparity.recording import digest, file_digest
+from modelparity.steps import BESIDE
 
 
 @dataclass(frozen=True)
@@ -32,8 +33,12 @@ def record_side(
     role, out, *, module="", given=None, steps=ALL_STEPS, fault=None, case=None, **changes
 ):
     """Record one side; `changes` are settings."""
-    how = {"given": given, "steps": steps, "changes": changes, "fault": fault}
-    record(case or load_case("toy"), role, module or f"toy.{role}", out, **how)
+    case, module = case or load_case("toy"), module or f"toy.{role}"
+    how = {"changes": changes, "fault": fault}
+    record(case, role, module, out, given=given, steps=steps, **how)
+    names = tuple(part.NAME for step in steps for part in BESIDE.get(step, ()))
+    if role == "reference" and names:
+        record_beside(case, module, out, names=names, **how)
     return out
 
 

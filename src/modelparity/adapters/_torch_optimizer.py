@@ -12,7 +12,11 @@ DECOUPLED = ("adamw",)  # kinds that are so in releases whose groups do not say 
 
 def held_by(model: nn.Module, optimizer: Any) -> Iterator[tuple[str, Tensor, dict[str, Any]]]:
     """(name, parameter, group) of every trainable parameter that the optimizer has."""
-    names = {id(p): name for name, p in model.named_parameters() if p.requires_grad}
+    yield from named(optimizer, {id(p): n for n, p in model.named_parameters() if p.requires_grad})
+
+
+def named(optimizer: Any, names: Mapping[int, str]) -> Iterator[tuple[str, Tensor, dict[str, Any]]]:
+    """The same of the parameters that have a name by their id."""
     for group in optimizer.param_groups:
         for parameter in group["params"]:
             if id(parameter) in names:

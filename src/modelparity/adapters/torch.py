@@ -17,6 +17,7 @@ from modelparity.adapters._torch_configuration import configuration as configura
 from modelparity.adapters._torch_dropout import dropout as dropout
 from modelparity.adapters._torch_optimizer import (
     held_by,
+    named,
 )
 from modelparity.adapters._torch_optimizer import (
     optimizer_configuration as optimizer_configuration,
@@ -229,8 +230,10 @@ def watch_updates(
     Clipping is over by then: torch clips by functions that run before `step`.
     """
 
+    names = {id(p): name for name, p in model.named_parameters() if p.requires_grad}
+
     def note(_optimizer: Any, _args: Any, _kwargs: Any) -> None:
-        held = [(name, p, float(group["lr"])) for name, p, group in held_by(model, optimizer)]
+        held = [(name, p, float(group["lr"])) for name, p, group in named(optimizer, names)]
         rates = {name: rate for name, _, rate in held}
         on_update(
             Applied(rates, lambda: {n: array(p.grad) for n, p, _ in held if p.grad is not None})

@@ -43,6 +43,6 @@ LEANS_ON: dict[int, tuple[int, ...]] = {
 
 START = start
 # What steps have recorded by the reference alone, when all that the candidate needs is there.
-BESIDE: Mapping[int, ModuleType] = {training.NUMBER: envelope}
+BESIDE: Mapping[int, tuple[envelope.Nudged, ...]] = {training.NUMBER: envelope.PARTS}
 # What steps have trained over seeds by either side, where the case's settings ask for it.
 OVER_SEEDS: Mapping[int, ModuleType] = {training.NUMBER: equivalence}

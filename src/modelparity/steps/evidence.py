@@ -26,7 +26,7 @@ class Evidence:
     candidate_model: Recording
     rules: tuple[Rule, ...]
     mask: str = ""
-    beside: Recording | None = None  # what the reference alone recorded for this step
+    beside: tuple[Recording, ...] = ()  # what the reference alone recorded for this step
     trainings: tuple[tuple[Recording, Recording], ...] = ()  # (candidate's, reference's) a seed
     untrained: tuple[Finding, ...] = ()  # which of them cannot be used, and why
 

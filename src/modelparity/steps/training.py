@@ -79,14 +79,14 @@ def _evaluate(recorder: Recorder, model: Any, start: str) -> None:
 
 def judge_step(evidence: Evidence) -> Verdict:
     """Float64 decides over 50 updates; float32 inside the envelope up to the horizon."""
-    ours, theirs, envelope = evidence.reference, evidence.candidate, evidence.beside
+    ours, theirs, nudged = evidence.reference, evidence.candidate, evidence.beside
     names = [f"{dtype}/training/loss" for dtype in ("float64", "float32")]
     absent = [judge.missing(n, "candidate") for n in names if n not in theirs]
     series: dict[str, Array] = {}
     allowed, horizon = np.zeros(0), None
     if not absent:
-        nudged_runs = [envelope.array(n) for n in _nudged(envelope)] if envelope else []
-        allowed, horizon = judge.envelope(ours.array(names[1]), nudged_runs, ours.array(names[0]))
+        runs = [run.array("loss") for run in nudged]
+        allowed, horizon = judge.envelope(ours.array(names[1]), runs, ours.array(names[0]))
         series = _series(evidence, names, allowed)
 
     def compared(evidence: Evidence) -> list[Finding]:
@@ -109,7 +109,7 @@ def judge_step(evidence: Evidence) -> Verdict:
             "float64 updates": UPDATES,
             "float32 updates": int(ours.array(names[1]).size) if names[1] in ours else 0,
             "horizon": _reached(horizon, ours.array(names[1]).size if names[1] in ours else 0),
-            "nudged runs": len(_nudged(envelope)) if envelope else 0,
+            "nudged runs": len(nudged),
             **({"seeds": len(evidence.trainings)} if evidence.trainings else {}),
         },
         notes=(
@@ -127,21 +127,16 @@ def judge_step(evidence: Evidence) -> Verdict:
     )
 
 
-def _nudged(envelope: Recording) -> list[str]:
-    return [name for name in envelope.names if name.endswith("/loss")]
-
-
 def _trained(evidence: Evidence, horizon: int) -> list[Finding]:
     """The parameters behind 50 updates; of float32 beyond the horizon only what is no number.
 
     A kink of an activation that the reference's float32 run happens to pass as its float64 run
     does, and the nudged runs do not, leaves them farther apart than its own rounding.
     """
-    envelope, apart = evidence.beside, dict[str, float]()
-    for full in envelope.names if envelope else ():
-        _, _, name = full.partition("/apart/")
-        if envelope and name:
-            apart[name] = max(apart.get(name, 0.0), float(envelope.array(full)))
+    apart: dict[str, float] = {}
+    for run in evidence.beside:
+        for name in run.below("apart/"):
+            apart[name] = max(apart.get(name, 0.0), float(run.array(f"apart/{name}")))
     how = replace(UPDATED, apart=lambda name: apart.get(name, 0.0))
     found = compare(evidence, "trained/", how)
     rough = ("float32/", "float64/") if evidence.hard_float32 else ("float32/",)
