@@ -33,7 +33,7 @@ FLOOR = 1e-3  # of what is zero mathematically, as the gradient of attention's k
 TRAIN = ("train", "--data", "embedded", "--checkpoint", "embedded", "--quiet")
 TRAIN += ("--lr", "4e-3", "--epochs", "1", "--threads", "1", "--save_steps", "2")
 # Which is killed: a process by its number, or what has started them all (None).
-VICTIMS: dict[str, tuple[str | None, ...]] = {"torch": ("0", None), "paddle": ("1",)}
+VICTIMS: dict[str, tuple[str | None, ...]] = {"torch": ("0",), "paddle": ("1", None)}
 LAUNCHERS = {
     "torch": ("torch.distributed.run", "--nproc-per-node", "2", "--master-addr", "127.0.0.1"),
     "paddle": ("paddle.distributed.launch", "--nproc_per_node", "2", "--log_dir", "log"),
