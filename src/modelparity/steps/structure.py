@@ -91,9 +91,13 @@ def runs(evidence: Evidence, run: str) -> list[Finding]:
 
 
 def _unused(evidence: Evidence) -> dict[str, str]:
-    """The reference's modules that never run on the candidate, which has their parameters."""
+    """The reference's modules that never run on the candidate, which has their parameters.
+
+    Those that one module of the candidate stands for together, such as q, k and v, do not count.
+    """
     faced = set(evidence.module_names.values())
-    paired = {n.rpartition(".")[0] for p in evidence.pairs.pairs for n in p.reference}
+    alone = [p.reference[0] for p in evidence.pairs.pairs if len(p.reference) == 1]
+    paired = {name.rpartition(".")[0] for name in alone}
     ours = evidence.reference_model.facts.get("modules", {})
     return {
         m: m for m in ours if m not in faced and any(f"{n}.".startswith(f"{m}.") for n in paired)
