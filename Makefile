@@ -14,7 +14,7 @@ align: .venv/.installed  ## put JointBERT's port on the ladder: ten steps, repor
 	$(BIN)/modelparity run jointbert
 
 # Side by side, and each on one thread: several threads a process would wait for one another.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
 
 test: .venv/.installed  ## all tests
 	$(PYTEST)

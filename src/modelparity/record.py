@@ -47,7 +47,7 @@ def record(
         raise InputError(f"{given}: there are no recordings in it; name the reference's")
     out = out.resolve()
     partial = partial or unfinished(out)
-    with leaving_nothing(partial), _settled():
+    with leaving_nothing(partial):
         try:
             partial.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -56,13 +56,14 @@ def record(
         recorder, about = _begun(case, role, module, settings, fault, progress)
         recorder = replace(recorder, directory=partial, given=given or partial)
         witness = Witness((case.reference, case.candidate, module), case.shared)
-        if not (partial / START.NAME).exists():
-            progress(f"recording {START.NAME}", 0, 0)
-            record_step(recorder, START, partial / START.NAME, about, witness)
-        ready()
-        for step in (step for step in STEPS if step.NUMBER in steps):
-            progress(f"recording {step.NAME}", 0, 0)
-            record_step(recorder, step, partial / step.NAME, about, witness)
+        with settled():
+            if not (partial / START.NAME).exists():
+                progress(f"recording {START.NAME}", 0, 0)
+                record_step(recorder, START, partial / START.NAME, about, witness)
+            ready()
+            for step in (step for step in STEPS if step.NUMBER in steps):
+                progress(f"recording {step.NAME}", 0, 0)
+                record_step(recorder, step, partial / step.NAME, about, witness)
         put_in_place(partial, out, kept=equivalence.NAME)
 
 
@@ -78,14 +79,14 @@ def record_beside(
 ) -> None:
     """Record what steps need of the reference alone, of these names, into its recordings `out`."""
     out = out.resolve()
-    with tempfile.TemporaryDirectory() as scratch, _settled():
+    with tempfile.TemporaryDirectory() as scratch:
         settings = resolve_settings(case, changes, Path(scratch) / "inputs")
         recorder, about = _begun(case, "reference", module, settings, fault, progress)
         recorder = replace(recorder, directory=out, given=out)
         witness = Witness((case.reference, case.candidate, module), case.shared)
         for part in (part for parts in BESIDE.values() for part in parts if part.NAME in names):
             partial = unfinished(out) / part.NAME
-            with leaving_nothing(partial):
+            with settled(), leaving_nothing(partial):
                 progress(f"recording {part.NAME}", 0, 0)
                 record_step(recorder, part, partial, about, witness)
                 put_in_place(partial, out / part.NAME)
@@ -126,8 +127,11 @@ def threads(settings: Mapping[str, Setting]) -> int:
 
 
 @contextmanager
-def _settled() -> Iterator[None]:
+def settled() -> Iterator[None]:
     """What was imported stays, so that each collection of a model need not go through it."""
+    if gc.get_freeze_count():  # it is so already
+        yield
+        return
     gc.collect()
     gc.freeze()
     try:

@@ -106,7 +106,7 @@ def record_seeds(
             writer=None,  # type: ignore[arg-type]  # it gets its own
             progress=progress,
         )
-        with leaving_nothing(partial):
+        with record.settled(), leaving_nothing(partial):
             place.parent.mkdir(exist_ok=True)
             record.record_step(
                 recorder,

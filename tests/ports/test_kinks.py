@@ -3,7 +3,6 @@
 What computes too coarsely in float32 alone is.
 """
 
-import gc
 import importlib.util
 import json
 import sys
@@ -27,15 +26,6 @@ from ports import cases  # noqa: E402
 from toy.recorded import Sides, record_side  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore:When training, we now always track")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def frozen():
-    """What is imported stays: looking through it after every model would take half of the time."""
-    gc.collect()
-    gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 def recorded(out, step, seed, **how):

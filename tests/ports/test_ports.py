@@ -1,6 +1,5 @@
 """The ladder holds for ports of other architectures than the one it was made for."""
 
-import gc
 import importlib.util
 import warnings
 
@@ -44,15 +43,6 @@ def recorded(case, out, *, given=None, module="", wrong=None, **how):
     return record_side(
         role, out / role, module=module, given=given, case=CASES[case], fault=wrong, **how
     )
-
-
-@pytest.fixture(scope="module", autouse=True)
-def frozen():
-    """What is imported stays: looking through it after every model would take half of the time."""
-    gc.collect()
-    gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 @pytest.fixture(scope="session")
