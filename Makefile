@@ -16,10 +16,10 @@ align: .venv/.installed  ## put JointBERT's port on the ladder: ten steps, repor
 # Side by side, and each on one thread: several threads a process would wait for one another.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
 
-test: .venv/.installed  ## all tests
-	$(PYTEST)
+test: .venv/.installed  ## the tests, but for those that train or record at length
+	$(PYTEST) -m 'not slow'
 
-check: .venv/.installed  ## format, lint, types, import contracts, tests and docs examples
+check: .venv/.installed  ## format, lint, types, import contracts, all tests and docs examples
 	$(BIN)/ruff format --check src tests examples benchmarks docs
 	$(BIN)/ruff check src tests examples benchmarks docs
 	$(BIN)/mypy

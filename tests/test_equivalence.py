@@ -132,6 +132,7 @@ def undropped(functions):
     return {"build_model": lambda settings: functions["build_model"]({**settings, "rate": 0.0})}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("override", [slower, undropped])
 def test_a_tenth_less_rate_or_no_dropout_diverges_over_as_many_seeds(seeded, tmp_path, override):
     sides = seeded.copy(tmp_path)

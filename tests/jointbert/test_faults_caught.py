@@ -13,6 +13,8 @@ from modelparity.check import ALL_STEPS
 from modelparity.run import SideOrder, record_side
 from modelparity.steps import LEANS_ON
 
+pytestmark = pytest.mark.slow
+
 FRAMEWORKS = ("torch", "paddle")
 # The last of each step's list: its tiniest are there.
 PLANTED = {fault.step: fault for fault in FAULTS if not fault.equivalent}

@@ -96,6 +96,7 @@ def test_an_override_that_is_wrong_diverges(tmp_path):
     assert steps[2][1].startswith("dev")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("source", "step", "site"),
     [

@@ -87,6 +87,7 @@ def test_two_halves_of_a_batch_make_the_update_of_the_whole(
     )
 
 
+@pytest.mark.slow
 def test_a_process_killed_at_any_moment_loses_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):

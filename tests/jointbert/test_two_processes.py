@@ -64,6 +64,7 @@ def test_shares_make_up_every_batch_in_its_order(together: Any):
             assert len(shares[0]["mask"]) - len(shares[-1]["mask"]) in (0, 1)
 
 
+@pytest.mark.slow
 def test_two_processes_compute_what_one_does(
     framework: str, prepared: Callable[..., Any], tmp_path: Path
 ):

@@ -40,6 +40,9 @@ def verdict(sides, step):
     return check(sides.reference, sides.candidate, steps=(step,)).verdicts[0]
 
 
+pytestmark = pytest.mark.slow
+
+
 # Found among the first 260 seeds, each of which crosses a kink: in the reference's runs (17, 46),
 # in the candidate's float32 run of step 7 or of step 10.
 @pytest.mark.parametrize(("seed", "step"), [(17, 10), (46, 10), (90, 7), (105, 10)])

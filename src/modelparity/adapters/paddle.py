@@ -71,7 +71,7 @@ def start(*, threads: int) -> dict[str, str]:
     Paddle's CPU kernels are deterministic. Raises UsageError for fewer than 0 threads.
     """
     if threads < 0:
-        raise UsageError(f"threads: {threads}; give 0 for all cores, or their number")
+        raise UsageError(f"threads: {threads}; expected 0 or more")
     count = threads or os.cpu_count() or 1
     paddle.set_device("cpu")
     paddle.base.core.set_num_threads(count)

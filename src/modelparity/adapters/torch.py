@@ -53,7 +53,7 @@ def start(*, threads: int) -> dict[str, str]:
     Kernels without a deterministic form warn and run. Raises UsageError for threads below 0.
     """
     if threads < 0:
-        raise UsageError(f"threads: {threads}; give 0 for all cores, or their number")
+        raise UsageError(f"threads: {threads}; expected 0 or more")
     torch.set_num_threads(threads or os.cpu_count() or 1)
     torch.use_deterministic_algorithms(True, warn_only=True)
     return {
