@@ -16,7 +16,7 @@ from modelparity.recording import Writer, digest, tree_digest
 from modelparity.sides import in_short, load_side
 from modelparity.steps import BESIDE, START, STEPS, envelope, equivalence
 from modelparity.steps.recorder import MissingFunction, NotGiven, Recorder
-from modelparity.unfinished import leaving_nothing, put_in_place, unfinished
+from modelparity.unfinished import leaving_nothing, make, put_in_place, unfinished
 from modelparity.witness import Witness
 
 
@@ -48,10 +48,7 @@ def record(
     out = out.resolve()
     partial = partial or unfinished(out)
     with leaving_nothing(partial):
-        try:
-            partial.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(f"{out.parent}: cannot be written to: {error.strerror}") from None
+        make(partial)
         settings = resolve_settings(case, changes, partial / "inputs")
         recorder, about = _begun(case, role, module, settings, fault, progress)
         recorder = replace(recorder, directory=partial, given=given or partial)

@@ -18,7 +18,7 @@ from typing import IO, Any
 from modelparity.errors import InputError, UsageError
 from modelparity.recording import read
 from modelparity.steps import BESIDE, START, STEPS, equivalence
-from modelparity.unfinished import leaving_nothing, put_in_place, unfinished
+from modelparity.unfinished import leaving_nothing, make, put_in_place, unfinished
 
 Progress = Callable[[str, int, int], None]
 
@@ -129,6 +129,7 @@ def _record_steps(
             _record(second, progress, running=running)
 
     with leaving_nothing(parts), ThreadPoolExecutor(1) as pool, _killing(running):
+        make(parts)
         beside = pool.submit(record_second)
         try:
             _record(first, progress, ready.set, running)

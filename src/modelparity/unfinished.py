@@ -6,11 +6,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from modelparity.errors import InputError
+
 
 def unfinished(out: Path) -> Path:
     """Where this process writes what will be called `out` once it is whole."""
     out = out.resolve()
     return out.with_name(f".{out.name}.partial-{os.getpid()}")
+
+
+def make(partial: Path) -> None:
+    """Make the directory, unless it is there. InputError names the one that cannot hold it."""
+    try:
+        partial.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{partial.parent}: cannot be written to: {error.strerror}") from None
 
 
 @contextmanager

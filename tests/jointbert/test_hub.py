@@ -143,6 +143,7 @@ PARSE = (
 )
 
 
+@pytest.mark.slow
 def test_a_model_is_loaded_by_its_name_and_then_from_the_cache(hub: Hub, run: Run):
     first = run(*PARSE)
     assert first.returncode == 0, first.stderr

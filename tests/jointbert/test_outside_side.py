@@ -7,10 +7,13 @@ import pytest
 
 from command import modelparity
 
-pytestmark = pytest.mark.skipif(
-    not all(map(importlib.util.find_spec, ("torch", "paddle"))),
-    reason="both sides run: PyTorch and PaddlePaddle are needed",
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not all(map(importlib.util.find_spec, ("torch", "paddle"))),
+        reason="both sides run: PyTorch and PaddlePaddle are needed",
+    ),
+]
 
 SAME = """
 from jointbert.in_paddle import optimize
@@ -96,7 +99,6 @@ def test_an_override_that_is_wrong_diverges(tmp_path):
     assert steps[2][1].startswith("dev")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("source", "step", "site"),
     [
