@@ -183,13 +183,16 @@ def as_markdown(blocks: Sequence[Block], pictures: str) -> str:
     return "\n\n".join(written) + "\n"
 
 
+APART = "h2 { margin-top: 3rem; }\n"  # here one card holds several sections
+
+
 def as_html(blocks: Sequence[Block]) -> str:
     """One page that needs nothing else, curves included."""
     body = "\n".join(_html(block) for block in blocks)
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>Evidence</title>\n<style>{CSS}</style></head>\n"
+        f"<title>Evidence</title>\n<style>{CSS}{APART}</style></head>\n"
         f'<body><main><section class="card">\n{body}\n</section></main></body></html>\n'
     )
 
