@@ -10,13 +10,15 @@ FLAGS = ("nesterov", "amsgrad")
 DECOUPLED = ("adamw",)  # kinds that are so in releases whose groups do not say it themselves
 
 
-def held_by(model: nn.Module, optimizer: Any) -> Iterator[tuple[str, Tensor, dict[str, Any]]]:
-    """(name, parameter, group) of every trainable parameter that the optimizer has."""
-    yield from named(optimizer, {id(p): n for n, p in model.named_parameters() if p.requires_grad})
+def names_of(model: nn.Module) -> dict[int, str]:
+    """The names of what is trained, by the parameters' ids."""
+    return {id(p): name for name, p in model.named_parameters() if p.requires_grad}
 
 
-def named(optimizer: Any, names: Mapping[int, str]) -> Iterator[tuple[str, Tensor, dict[str, Any]]]:
-    """The same of the parameters that have a name by their id."""
+def held_by(
+    optimizer: Any, names: Mapping[int, str]
+) -> Iterator[tuple[str, Tensor, dict[str, Any]]]:
+    """(name, parameter, group) of every parameter with a name that the optimizer has."""
     for group in optimizer.param_groups:
         for parameter in group["params"]:
             if id(parameter) in names:
@@ -35,7 +37,7 @@ def optimizer_configuration(model: nn.Module, optimizer: Any) -> dict[str, Any]:
     values: dict[str, dict[str, Any]] = {}
     decay: dict[str, float] = {}
     decoupled = kind in DECOUPLED
-    for name, _, group in held_by(model, optimizer):
+    for name, _, group in held_by(optimizer, names_of(model)):
         decay[name] = float(group.get("weight_decay", 0.0))
         decoupled = bool(group.get("decoupled_weight_decay", decoupled))
         for key, value in _settings(group).items():

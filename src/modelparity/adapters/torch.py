@@ -17,7 +17,7 @@ from modelparity.adapters._torch_configuration import configuration as configura
 from modelparity.adapters._torch_dropout import dropout as dropout
 from modelparity.adapters._torch_optimizer import (
     held_by,
-    named,
+    names_of,
 )
 from modelparity.adapters._torch_optimizer import (
     optimizer_configuration as optimizer_configuration,
@@ -211,7 +211,7 @@ def observe(
 def optimizer_state(model: nn.Module, optimizer: Any) -> dict[str, dict[str, Array]]:
     """Moments by parameter name and common kind; absent before the first update."""
     found: dict[str, dict[str, Array]] = {}
-    for name, parameter, _ in held_by(model, optimizer):
+    for name, parameter, _ in held_by(optimizer, names_of(model)):
         for key, value in optimizer.state.get(parameter, {}).items():
             if key in STATE and value is not None:
                 found.setdefault(name, {})[STATE[key]] = array(value)
@@ -229,11 +229,10 @@ def watch_updates(
 
     Clipping is over by then: torch clips by functions that run before `step`.
     """
-
-    names = {id(p): name for name, p in model.named_parameters() if p.requires_grad}
+    names = names_of(model)
 
     def note(_optimizer: Any, _args: Any, _kwargs: Any) -> None:
-        held = [(name, p, float(group["lr"])) for name, p, group in named(optimizer, names)]
+        held = [(name, p, float(group["lr"])) for name, p, group in held_by(optimizer, names)]
         rates = {name: rate for name, _, rate in held}
         on_update(
             Applied(rates, lambda: {n: array(p.grad) for n, p, _ in held if p.grad is not None})
