@@ -88,6 +88,7 @@ def _obey(options: argparse.Namespace, progress: Progress, ready: Callable[[], N
             changes=changes,
             fault=fault,
             progress=progress,
+            partial=options.partial,
         )
         return
     record(

@@ -73,8 +73,12 @@ def record_beside(
     changes: Mapping[str, str],
     fault: Fault | None = None,
     progress: Callable[[str, int, int], None] = lambda text, done, total: None,
+    partial: Path | None = None,
 ) -> None:
-    """Record what steps need of the reference alone, of these names, into its recordings `out`."""
+    """Record what steps need of the reference alone, of these names, into its recordings `out`.
+
+    `partial` is a directory in which each is written until it is whole.
+    """
     out = out.resolve()
     with tempfile.TemporaryDirectory() as scratch:
         settings = resolve_settings(case, changes, Path(scratch) / "inputs")
@@ -82,11 +86,11 @@ def record_beside(
         recorder = replace(recorder, directory=out, given=out)
         witness = Witness((case.reference, case.candidate, module), case.shared)
         for part in (part for parts in BESIDE.values() for part in parts if part.NAME in names):
-            partial = unfinished(out) / part.NAME
-            with settled(), leaving_nothing(partial):
+            place = (partial or unfinished(out)) / part.NAME
+            with settled(), leaving_nothing(place):
                 progress(f"recording {part.NAME}", 0, 0)
-                record_step(recorder, part, partial, about, witness)
-                put_in_place(partial, out / part.NAME)
+                record_step(recorder, part, place, about, witness)
+                put_in_place(place, out / part.NAME)
 
 
 def _begun(

@@ -59,6 +59,7 @@ class SideOrder:
             options += ["--seeds", ",".join(map(str, self.seeds))]
         if self.beside:
             options += ["--beside", ",".join(self.beside)]
+            options += ["--partial", str(unfinished(self.out))]  # which who starts it removes
         module = "modelparity.seeds" if self.seeds else "modelparity.process"
         return [self.python or sys.executable, "-m", module, self.case, *options]
 
@@ -98,6 +99,7 @@ def _record_reference(order: SideOrder, progress: Progress, meanwhile: Callable[
     _record_steps(order, progress, running)
     names = [part.NAME for number in order.steps for part in BESIDE.get(number, ())]
     with ThreadPoolExecutor(1) as pool, _killing(running), leaving_nothing(unfinished(order.out)):
+        make(unfinished(order.out))
         at_once = min(processes(order.out), len(names))
         orders = [replace(order, beside=tuple(names[n::at_once])) for n in range(at_once)]
         beside = pool.submit(side_by_side, orders, at_once, progress, running)
