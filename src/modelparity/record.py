@@ -50,9 +50,9 @@ def record(
     with leaving_nothing(partial):
         make(partial)
         settings = resolve_settings(case, changes, partial / "inputs")
-        recorder, about = _begun(case, role, module, settings, fault, progress)
+        recorder, witness, environment = begun(case, role, module, settings, fault, progress)
+        about = header(case, role, settings, environment)
         recorder = replace(recorder, directory=partial, given=given or partial)
-        witness = Witness((case.reference, case.candidate, module), case.shared)
         with settled():
             if not (partial / START.NAME).exists():
                 progress(f"recording {START.NAME}", 0, 0)
@@ -82,9 +82,9 @@ def record_beside(
     out = out.resolve()
     with tempfile.TemporaryDirectory() as scratch:
         settings = resolve_settings(case, changes, Path(scratch) / "inputs")
-        recorder, about = _begun(case, "reference", module, settings, fault, progress)
+        recorder, witness, environment = begun(case, "reference", module, settings, fault, progress)
+        about = header(case, "reference", settings, environment)
         recorder = replace(recorder, directory=out, given=out)
-        witness = Witness((case.reference, case.candidate, module), case.shared)
         for part in (part for parts in BESIDE.values() for part in parts if part.NAME in names):
             place = (partial or unfinished(out)) / part.NAME
             with settled(), leaving_nothing(place):
@@ -93,15 +93,15 @@ def record_beside(
                 put_in_place(place, out / part.NAME)
 
 
-def _begun(
+def begun(
     case: Case,
     role: str,
     module: str,
     settings: Mapping[str, Setting],
     fault: Fault | None,
     progress: Callable[[str, int, int], None],
-) -> tuple[Recorder, dict[str, object]]:
-    """A side's recorder, which does not know of directories yet; what manifests say of it."""
+) -> tuple[Recorder, Witness, dict[str, str]]:
+    """A side's recorder, which does not know of directories yet; its witness and environment."""
     functions, adapter = load_side(module, fault)
     environment = {**adapter.versions(), **adapter.start(threads=threads(settings))}
     recorder = Recorder(
@@ -115,7 +115,8 @@ def _begun(
         writer=None,  # type: ignore[arg-type]  # each step gets its own
         progress=progress,
     )
-    return recorder, header(case, role, settings, environment)
+    witness = Witness((case.reference, case.candidate, module), case.shared)
+    return recorder, witness, environment
 
 
 def threads(settings: Mapping[str, Setting]) -> int:

@@ -21,11 +21,9 @@ from modelparity.errors import InputError, UsageError
 from modelparity.model import Case, Fault
 from modelparity.recording import broken_seals, digest, file_digest, read
 from modelparity.run import Progress, SideOrder, processes, side_by_side
-from modelparity.sides import load_side
 from modelparity.steps import equivalence
-from modelparity.steps.recorder import Recorder
 from modelparity.unfinished import leaving_nothing, put_in_place
-from modelparity.witness import Witness, is_library, is_own
+from modelparity.witness import is_library, is_own
 
 
 def wanted(case: Case, changes: tuple[str, ...]) -> int:
@@ -75,12 +73,10 @@ def record_seeds(
     """Train these seeds of a side into its recordings `out`, each as soon as it is done."""
     out = out.resolve()
     settings = resolve_settings(case, changes, out / "inputs")
-    functions, adapter = load_side(module, fault)
-    environment = {**adapter.versions(), **adapter.start(threads=record.threads(settings))}
+    recorder, witness, environment = record.begun(case, role, module, settings, fault, progress)
+    recorder = replace(recorder, directory=out, given=given or out)
     weights = equivalence.weights(given or out)
-    names = (case.reference, case.candidate, module)
-    witness = Witness(names, case.shared)
-    packages = {name.partition(".")[0] for name in names}
+    packages = {name.partition(".")[0] for name in (case.reference, case.candidate, module)}
     base = int(settings.get("seed", 0))
     for number in numbers:
         seeded = {**settings, "seed": base + number}
@@ -95,21 +91,10 @@ def record_seeds(
         if _stands(place, about):
             continue
         partial = place.with_name(f".{place.name}.partial-{os.getpid()}")
-        recorder = Recorder(
-            case=case,
-            role=role,
-            functions=functions,
-            adapter=adapter,
-            settings=MappingProxyType(seeded),
-            directory=out,
-            given=given or out,
-            writer=None,  # type: ignore[arg-type]  # it gets its own
-            progress=progress,
-        )
         with record.settled(), leaving_nothing(partial):
             place.parent.mkdir(exist_ok=True)
             record.record_step(
-                recorder,
+                replace(recorder, settings=MappingProxyType(seeded)),
                 equivalence,
                 partial,
                 about,
