@@ -266,7 +266,28 @@ def test_a_side_that_dies_is_told_in_one_line(tmp_path, death, said):
     assert len(run.stderr.splitlines()) == 1, run.stderr
     assert "the candidate side's process" in run.stderr
     assert said in run.stderr
-    assert [p.name for p in (tmp_path / "out" / "toy").iterdir()] == ["reference"]
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("process", "doing"),
+    [
+        ("'--beside' in words", "recording envelope."),
+        ("words[words.index('--steps') + 1] == '10'", "recording training"),
+        ("'--beside' not in words and '1,10' not in words", "recording"),
+    ],
+    ids=["nudged", "long", "any"],
+)
+def test_a_process_of_the_reference_that_dies_ends_the_candidate_too(tmp_path, process, doing):
+    source = (
+        "import os, sys\nfrom toy.reference import *\nfrom toy.reference import update as right\n"
+    )
+    source += f"def update(*given):\n    words = sys.argv\n    if {process}:\n"
+    source += "        os.kill(os.getpid(), 9)\n    right(*given)\n"
+    module(tmp_path, "mortal", source)
+    said = refusal(tmp_path, "run", "toy", "--steps", "4,10", "--reference", "mortal", "--quiet")
+    assert "the reference side's process was killed by signal 9 (SIGKILL) while " + doing in said
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_function_that_raises_makes_its_step_inconclusive_and_is_named(tmp_path):

@@ -17,10 +17,11 @@ from types import MappingProxyType
 
 from modelparity import process, record
 from modelparity.cases import load_case, load_fault, resolve_settings
+from modelparity.crew import Progress
 from modelparity.errors import InputError, UsageError
 from modelparity.model import Case, Fault
 from modelparity.recording import broken_seals, digest, file_digest, read
-from modelparity.run import Progress, SideOrder, processes, side_by_side
+from modelparity.run import SideOrder, processes, side_by_side
 from modelparity.steps import equivalence
 from modelparity.unfinished import leaving_nothing, put_in_place
 from modelparity.witness import is_library, is_own

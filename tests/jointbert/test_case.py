@@ -10,7 +10,15 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from jointbert.case import CASE, EMBEDDED_RATE, PRETRAINED_RATE, SETTINGS, prepare
+from jointbert.case import (
+    CASE,
+    EMBEDDED_RATE,
+    EMBEDDED_UPDATES,
+    PRETRAINED_RATE,
+    PRETRAINED_UPDATES,
+    SETTINGS,
+    prepare,
+)
 from jointbert.embedded import MARK
 from jointbert.labels import Labels, read_labels
 from jointbert.names import TRANSPOSED
@@ -95,6 +103,13 @@ def test_the_learning_rate_is_chosen_by_what_is_trained(tmp_path: Path, checkpoi
     pretrained = prepare_with(tmp_path, checkpoint=str(checkpoint))
     assert pretrained["learning_rate"] == PRETRAINED_RATE
     assert prepare_with(tmp_path, learning_rate=5e-5)["learning_rate"] == 5e-5
+
+
+def test_the_updates_before_step_3_are_chosen_by_what_is_trained(tmp_path: Path, checkpoint: Path):
+    assert prepare_with(tmp_path)["trained_updates"] == EMBEDDED_UPDATES
+    pretrained = prepare_with(tmp_path, checkpoint=str(checkpoint))
+    assert pretrained["trained_updates"] == PRETRAINED_UPDATES
+    assert prepare_with(tmp_path, trained_updates=7)["trained_updates"] == 7
 
 
 def test_the_embedded_model_runs_on_one_thread_unless_told_otherwise(

@@ -57,7 +57,7 @@ bert.ACTIVATIONS = {"gelu": lambda: nn.GELU(approximate=True)}
 """
 
 
-SMALL = ("--set", "layers=1", "--set", "trained_updates=0", "--quiet")
+SMALL = ("--set", "layers=1", "--set", "trained_updates=1", "--quiet")
 
 
 def write(directory, source):
