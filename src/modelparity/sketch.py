@@ -13,7 +13,11 @@ from typing import Any
 import numpy as np
 
 LIMIT = 4096
+AT_ONCE = 1 << 16  # elements, which stay in the cache
 _KEY = 0x6D6F64656C706172  # fixed for format version 1
+
+# The eight signs that a byte stands for, the lowest bit first: 1 for 0, -1 for 1.
+_SIGNS = 1.0 - 2.0 * np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], 1, bitorder="little")
 
 Array = np.ndarray[Any, Any]
 
@@ -24,11 +28,15 @@ def sketch(array: Array) -> Array:
         return array
     block = -(-array.size // LIMIT)
     rows = -(-array.size // block)
-    flat = np.zeros(rows * block, np.float64)
-    flat[: array.size] = array.reshape(-1)
-    bits = np.random.Philox(key=_KEY).random_raw(-(-flat.size // 64))
-    signs = np.unpackbits(bits.view(np.uint8), bitorder="little")[: flat.size]
-    np.negative(flat, where=signs.astype(bool), out=flat)
-    with np.errstate(invalid="ignore", over="ignore"):
-        summed: Array = flat.reshape(rows, block).sum(axis=1) / np.sqrt(block)
-    return summed
+    bits = np.random.Philox(key=_KEY).random_raw(-(-rows * block // 64)).view(np.uint8)
+    summed, flat = np.empty(rows), array.reshape(-1)
+    at_once = max(8, AT_ONCE // block // 8 * 8)  # rows: their signs begin with a byte
+    for first in range(0, rows, at_once):
+        start, end = first * block, min(first + at_once, rows) * block
+        signed = _SIGNS[bits[start // 8 : -(-end // 8)]].reshape(-1)[: end - start]
+        with np.errstate(invalid="ignore", over="ignore"):
+            signed[: array.size - start] *= flat[start:end]
+            signed[array.size - start :] = 0.0
+            signed.reshape(-1, block).sum(axis=1, out=summed[first : first + at_once])
+    scaled: Array = summed / np.sqrt(block)
+    return scaled

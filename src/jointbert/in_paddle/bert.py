@@ -73,8 +73,16 @@ class Linear(nn.Linear):
 
 def linear(config: Config, inputs: int, outputs: int) -> nn.Linear:
     """A linear layer that starts from BERT's normal distribution, its bias from zeros."""
-    normal = nn.initializer.Normal(0.0, config.initializer_range)
-    return Linear(inputs, outputs, weight_attr=paddle.ParamAttr(initializer=normal))
+    return Linear(inputs, outputs, weight_attr=_drawn(config))
+
+
+def _drawn(config: Config) -> paddle.ParamAttr:
+    """BERT's normal distribution; without a range zeros, since drawing takes seconds."""
+    deviation = config.initializer_range
+    initializer = nn.initializer
+    return paddle.ParamAttr(
+        initializer=initializer.Normal(0.0, deviation) if deviation else initializer.Constant(0.0)
+    )
 
 
 def _layer_norm(config: Config) -> nn.LayerNorm:
@@ -88,9 +96,7 @@ class Embedding(nn.Embedding):
     """
 
     def __init__(self, config: Config, rows: int, padding_index: int | None = None) -> None:
-        normal = nn.initializer.Normal(0.0, config.initializer_range)
-        attributes = paddle.ParamAttr(initializer=normal)
-        super().__init__(rows, config.hidden_size, weight_attr=attributes)
+        super().__init__(rows, config.hidden_size, weight_attr=_drawn(config))
         self.padding_index = padding_index
         if padding_index is not None:
             with paddle.no_grad():

@@ -3,6 +3,7 @@
 
 import json
 from collections.abc import Callable, Mapping
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,12 +59,17 @@ class Classifier(nn.Layer):
 
 
 class JointBert(nn.Layer):
-    """One encoder; intents from its pooled output, slots from its sequence output."""
+    """One encoder; intents from its pooled output, slots from its sequence output.
 
-    def __init__(self, config: Config, task: Task) -> None:
+    drawn  whether the encoder starts from random weights; one that is loaded need not
+    """
+
+    def __init__(self, config: Config, task: Task, *, drawn: bool = True) -> None:
         super().__init__()
         self.task = task
-        self.bert = BertModel(config)
+        encoder = copy(config)
+        encoder.initializer_range = config.initializer_range if drawn else 0.0
+        self.bert = BertModel(encoder)
         self.intent_classifier = Classifier(config, task.intents, task.dropout)
         self.slot_classifier = Classifier(config, task.slots, task.dropout)
         self.crf = CRF(task.slots) if task.crf else None
@@ -129,7 +135,8 @@ def build_model(settings: Mapping[str, Any]) -> JointBert:
     )
     directory = Path(settings["checkpoint"])
     values = json.loads((directory / "config.json").read_text(encoding="utf-8"))
-    model = JointBert(Config({**values, "attention": settings.get("attention", "eager")}), task)
+    config = Config({**values, "attention": settings.get("attention", "eager")})
+    model = JointBert(config, task, drawn=not settings["pretrained"])
     if settings["pretrained"]:
         load_weights(model, directory / "model.safetensors")
     return model

@@ -45,8 +45,8 @@ class Update:
 
 def global_norm(gradients: Mapping[str, Array]) -> float:
     """The Euclidean norm over all arrays, accumulated in float64."""
-    squares = (np.square(gradient, dtype=np.float64).sum() for gradient in gradients.values())
-    return float(np.sqrt(sum(squares)))
+    flat = (gradient.astype(np.float64, copy=False).reshape(-1) for gradient in gradients.values())
+    return float(np.sqrt(sum(np.dot(part, part) for part in flat)))
 
 
 def by_parameter(rates: Sequence[Mapping[str, float]]) -> dict[str, Array]:
