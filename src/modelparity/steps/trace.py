@@ -85,11 +85,17 @@ class Trace:
 
     def _norms(self, arrays: Mapping[str, Array]) -> dict[str, float]:
         laid = self._recorder.to_reference(arrays)
-        return {n: float(np.sqrt(np.square(a, dtype=np.float64).sum())) for n, a in laid.items()}
+        return {name: norm(array) for name, array in laid.items()}
 
     def _samples(self, arrays: Mapping[str, Array]) -> dict[str, Array]:
         laid = self._recorder.to_reference(arrays)
         return {name: _sample(array) for name, array in laid.items()}
+
+
+def norm(array: Array) -> float:
+    """The Euclidean norm, accumulated in float64."""
+    flat = array.astype(np.float64, copy=False).ravel("K")  # no copy of a transposed array
+    return float(np.sqrt(np.dot(flat, flat)))
 
 
 def _sample(array: Array) -> Array:

@@ -10,7 +10,7 @@ import numpy as np
 
 from modelparity.adapters import Applied
 from modelparity.steps.recorder import Array, Batch, MissingFunction, Recorder, Settings
-from modelparity.steps.trace import Trace
+from modelparity.steps.trace import Trace, norm
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,7 @@ class Update:
 
 def global_norm(gradients: Mapping[str, Array]) -> float:
     """The Euclidean norm over all arrays, accumulated in float64."""
-    flat = (gradient.astype(np.float64, copy=False).reshape(-1) for gradient in gradients.values())
-    return float(np.sqrt(sum(np.dot(part, part) for part in flat)))
+    return float(np.sqrt(sum(norm(gradient) ** 2 for gradient in gradients.values())))
 
 
 def by_parameter(rates: Sequence[Mapping[str, float]]) -> dict[str, Array]:
