@@ -4,7 +4,7 @@ import gc
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import MappingProxyType, ModuleType
@@ -82,14 +82,14 @@ def record_beside(
     out = out.resolve()
     with tempfile.TemporaryDirectory() as scratch:
         settings = resolve_settings(case, changes, Path(scratch) / "inputs")
-        recorder, witness, environment = begun(case, "reference", module, settings, fault, progress)
+        recorder, _, environment = begun(case, "reference", module, settings, fault, progress)
         about = header(case, "reference", settings, environment)
         recorder = replace(recorder, directory=out, given=out)
         for part in (part for parts in BESIDE.values() for part in parts if part.NAME in names):
             place = (partial or unfinished(out)) / part.NAME
             with settled(), leaving_nothing(place):
                 progress(f"recording {part.NAME}", 0, 0)
-                record_step(recorder, part, place, about, witness)
+                record_step(recorder, part, place, about, None)  # no other side's code can run
                 put_in_place(place, out / part.NAME)
 
 
@@ -161,18 +161,20 @@ def record_step(
     step: ModuleType | envelope.Nudged,
     directory: Path,
     about: Mapping[str, object],
-    witness: Witness,
+    witness: Witness | None,
     late: Callable[[], Mapping[str, object]] = dict,
 ) -> None:
     """Record one step; what the side cannot do makes it incomplete, with the reason.
 
+    witness  notes which functions run, where sides are compared by them
     late  what the manifest says beside, known when all has run
     """
     recorder.writer = Writer(directory, {**about, "step": step.NAME})
     recorder.given_identities.clear()
     problem = ""
     try:
-        with witness.watching() as ran, recorder.adapter.precision("float32"):
+        watching = witness.watching() if witness else nullcontext(set[str]())
+        with watching as ran, recorder.adapter.precision("float32"):
             step.record(recorder)
     except (MissingFunction, NotGiven, UnreachableDropout) as error:
         problem = str(error)

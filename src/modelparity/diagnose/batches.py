@@ -155,8 +155,8 @@ def _counted(theirs: list[tuple[bytes, ...]], ours: list[tuple[bytes, ...]]) -> 
 def _by_field(candidate: Rows, reference: Rows) -> Iterator[Hint]:
     moved = [field for field in reference.fields if _reordered_alone(candidate, reference, field)]
     if moved:
-        text = "the rows come in another order"
-        yield Hint(f"{text}: {' and '.join(moved)} hold the same values in all, row by row others")
+        if all(_alike(candidate, reference, n) for n in reference.fields if n not in moved):
+            yield _moved(moved)
         return
     for field in reference.fields:
         pairs = list(zip(candidate.fields[field], reference.fields[field], strict=True))
@@ -172,6 +172,23 @@ def _by_field(candidate: Rows, reference: Rows) -> Iterator[Hint]:
         if same:
             c, r = (np.concatenate(part) for part in zip(*same, strict=True))
             yield from (h for h in two_arrays.explain(candidate=c, reference=r) if h.before)
+
+
+def sorted_otherwise(candidate: Rows, reference: Rows) -> Iterator[Hint]:
+    """Fields that come in another order, which may follow from what else differs."""
+    moved = [field for field in reference.fields if _reordered_alone(candidate, reference, field)]
+    if moved and len(moved) < len(reference.fields):
+        yield _moved(moved)
+
+
+def _moved(fields: list[str]) -> Hint:
+    text = "the rows come in another order"
+    return Hint(f"{text}: {' and '.join(fields)} hold the same values in all, row by row others")
+
+
+def _alike(candidate: Rows, reference: Rows, field: str) -> bool:
+    pairs = zip(candidate.fields[field], reference.fields[field], strict=True)
+    return all(np.array_equal(c, r) for c, r in pairs)
 
 
 def counted(candidate: Rows, reference: Rows) -> Iterator[Hint]:

@@ -82,6 +82,9 @@ def of_decisions(predicted: Array, gold: Array, words: Sequence[str]) -> Iterato
     yield from _averages("single labels but the outside one", inner, counts[values != outside])
     if words and max(gold.max(), predicted.max()) < len(words) and OUTSIDE in words:
         yield from _of_spans(_spans(predicted, words), _spans(gold, words))
+        said, due = (_spans(labels, words, strict=True) for labels in (predicted, gold))
+        text = "whole entities where one that begins with I- is none"
+        yield from _three(text, len(set(said) & set(due)), len(said), len(due))
 
 
 def _of_spans(said: Spans, due: Spans) -> Iterator[Hypothesis]:
@@ -109,14 +112,15 @@ def _beginnings(size: int) -> Iterator[tuple[str, slice]]:
             yield f"the first {count} of {size}", slice(count)
 
 
-def _spans(labels: Array, words: Sequence[str]) -> Spans:
-    """Entities of IOB labels, all sentences as one."""
+def _spans(labels: Array, words: Sequence[str], strict: bool = False) -> Spans:
+    """Entities of IOB labels, all sentences as one; `strict` ones begin with B-."""
     found: Spans = []
     kind, first = "", 0
     for place, label in enumerate([*(words[i] for i in labels), OUTSIDE]):
         prefix, name = (label[:2], label[2:]) if label[:2] in ("B-", "I-") else ("", "")
-        begins = prefix == "B-" or (prefix == "I-" and name != kind)
-        if kind and (begins or not prefix):
+        other = prefix == "I-" and name != kind
+        begins = prefix == "B-" or (other and not strict)
+        if kind and (begins or other or not prefix):
             found.append((kind, first, place))
             kind = ""
         if begins:

@@ -21,6 +21,7 @@ NUMBER, NAME, TITLE = 7, "backward", "backward"
 CLAIM = "every parameter's gradient; losses, norms and parameters over updates on the same batches"
 UPDATES = 24
 SCALES = (1.0, 1e-3)  # every second update's gradients are small: both sides of the clip limit
+BETWEEN = 2  # modules shown
 CURVES = ("loss", "norm", "norm reached")
 
 Array = np.ndarray[Any, Any]
@@ -114,7 +115,7 @@ def judge_step(evidence: Evidence) -> Verdict:
         TITLE,
         [*findings, *nothing],
         blame=_in_backward_order(diverged),
-        why=partial(_why, ours, [f.name for f in diverged]),
+        why=partial(_why, evidence, [f.name for f in diverged]),
         coverage={
             "parameters": counted,
             "gradients": len(ours.below("float64/gradient/")),
@@ -138,7 +139,7 @@ def _in_backward_order(findings: list[Finding]) -> list[Finding]:
     return sorted(last_first, key=lambda finding: not finding.name.startswith("float64/"))
 
 
-def _why(ours: Recording, diverged: list[str], finding: Finding) -> Iterator[Hint]:
+def _why(evidence: Evidence, diverged: list[str], finding: Finding) -> Iterator[Hint]:
     """A parameter that nothing reaches, what else differs, or where a curve parts."""
     if "/gradient/" in finding.name:
         absent = finding.message == judge.missing(finding.name, "candidate").message
@@ -148,14 +149,14 @@ def _why(ours: Recording, diverged: list[str], finding: Finding) -> Iterator[Hin
         if finding.compared is not None:
             c, r = finding.compared
             yield from arrays.explain(candidate=c, reference=r)
-        yield from _between(ours, diverged, finding.name)
+        yield from _between(evidence, diverged, finding.name)
     yield from why_curve(finding)
 
 
-def _between(ours: Recording, diverged: list[str], name: str) -> Iterator[Hint]:
+def _between(evidence: Evidence, diverged: list[str], name: str) -> Iterator[Hint]:
     """Between which parameters the backward pass goes wrong, in the order of the model."""
     start, _, own = name.rpartition("/")
-    names = list(ours.below(f"{start}/"))
+    names = list(evidence.reference.below(f"{start}/"))
     wrong = {n.rpartition("/")[2] for n in diverged if n.startswith(f"{start}/")}
     if own not in names or len(wrong) == len(names):
         return
@@ -165,11 +166,23 @@ def _between(ours: Recording, diverged: list[str], name: str) -> Iterator[Hint]:
         yield Hint("its gradient alone differs: what is done with this parameter, or its gradient")
     elif behind and not wrong & set(behind):
         also = len(wrong & set(before))
+        there = _modules_between(evidence, own, behind[0])
         yield Hint(
             f"the gradients of the {len(behind)} parameters from {behind[0]} on agree, those of "
-            f"{own} and {also} of the {len(before)} before it do not: what lies between the two "
-            "passes back something else (a branch that is detached or scaled, another formula)"
+            f"{own} and {also} of the {len(before)} before it do not: what lies between the two"
+            f"{f' ({there})' if there else ''} passes back something else (a branch that is "
+            "detached or scaled, another formula)"
         )
+
+
+def _modules_between(evidence: Evidence, first: str, second: str) -> str:
+    """The modules that begin to run between those of two parameters."""
+    order = list(evidence.reference_model.facts.get("modules", {}))
+    places = [name.rpartition(".")[0] for name in (first, second)]
+    if not set(places) <= set(order):
+        return ""
+    between = order[order.index(places[0]) + 1 : order.index(places[1])]
+    return ", ".join(between[:BETWEEN])
 
 
 def _curves(evidence: Evidence) -> list[Finding]:

@@ -107,6 +107,7 @@ def _why(
         c, r = finding.compared
         found += [hint for hint in arrays.explain(candidate=c, reference=r) if hint.before]
     found += why_words(words, theirs, ours)
+    found += batches.sorted_otherwise(theirs, ours)
     yield from found or batches.counted(theirs, ours)
 
 

@@ -20,6 +20,7 @@ START = "vocabulary/"
 BETWEEN = "\0"
 SHOWN = 3
 FEW = 2  # words at whose places alone a field differs
+PIECE = "##"  # begins what goes on a word (WordPiece, Devlin et al., 2019, arXiv 1810.04805)
 
 
 def record_vocabularies(recorder: Recorder) -> None:
@@ -95,7 +96,8 @@ def why_words(vocabulary: Vocabulary, candidate: Rows, reference: Rows) -> Itera
             said = ", ".join(f"{words[w]!r} by {n}" for w, n in shown)
             listed += [f"{what} of {said}"] if said else []
         if listed:
-            yield Hint(f"{field} holds {'; '.join(listed)}")
+            dropped = "" if theirs - ours else ", and more of no other: they are dropped"
+            yield Hint(f"{field} holds {'; '.join(listed)}{dropped}")
             unknown = [
                 w for w in theirs - ours if 0 <= w < len(words) and "unk" in words[w].lower()
             ]
@@ -109,7 +111,9 @@ def why_words(vocabulary: Vocabulary, candidate: Rows, reference: Rows) -> Itera
 def why_places(
     vocabulary: Vocabulary, candidate: Sequence[Batch], reference: Sequence[Batch], field: str
 ) -> Iterator[Hint]:
-    """The one or two words at whose places alone a field differs, by another field of its shape.
+    """The words at whose places alone a field differs, by another field of its shape.
+
+    One or two; or the pieces within words, and not many others.
 
     candidate, reference  batches of the same rows, field -> (B, T)
     """
@@ -129,3 +133,8 @@ def why_places(
                 listed = " and ".join(f"{words[w]!r}" for w in seen)
                 counts = f"{seen.total()} of {sum(everywhere[w] for w in seen)}"
                 yield Hint(f"{field} differs only where {other} holds {listed}: {counts} places")
+            pieces = [w for w in everywhere if words[w : w + 1] and words[w].startswith(PIECE)]
+            within = sum(seen[w] for w in pieces)
+            if within and within == sum(everywhere[w] for w in pieces) >= seen.total() / 2:
+                text = f"{field} differs at every piece of {other} that goes on a word"
+                yield Hint(f"{text}: {within} of the {seen.total()} places")

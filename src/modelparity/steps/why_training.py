@@ -234,10 +234,13 @@ def _why_loss(evidence: Evidence, update: int) -> Iterator[Hint]:
         yield from why_sites(key, theirs.get("sites", {}), ours.get("sites", {}))
     c, r = (facts.get("active sites", ()) for facts in (theirs, ours))
     if len(c) == len(r) > update and c[update] != r[update]:
-        yield Hint(
-            f"dropout acts {c[update]} times in update {update} on the candidate, {r[update]} "
-            "times on the reference" + ("" if c[update] else ": the model is not in training mode")
-        )
+        text = f"dropout acts {c[update]} times in update {update} on the candidate, {r[update]} "
+        text += "times on the reference"
+        if not c[update]:
+            text += ": the model is not in training mode"
+        elif c[update] < r[update] and c[:update] == r[:update]:
+            text += ", as where a mask is kept from an update before"
+        yield Hint(text)
     names = _names(evidence, "norm")
     if names:
         norms = [rows[update] for rows in _rows(evidence, "norm")]
