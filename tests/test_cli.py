@@ -274,7 +274,7 @@ def test_a_side_that_dies_is_told_in_one_line(tmp_path, death, said):
     [
         ("'--beside' in words", "recording envelope."),
         ("words[words.index('--steps') + 1] == '10'", "recording training"),
-        ("'--beside' not in words and '1,10' not in words", "recording"),
+        ("'--beside' not in words", "recording"),
     ],
     ids=["nudged", "long", "any"],
 )

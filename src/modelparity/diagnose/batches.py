@@ -153,10 +153,10 @@ def _counted(theirs: list[tuple[bytes, ...]], ours: list[tuple[bytes, ...]]) -> 
 
 
 def _by_field(candidate: Rows, reference: Rows) -> Iterator[Hint]:
-    moved = [field for field in reference.fields if _reordered_alone(candidate, reference, field)]
+    moved = _moved(candidate, reference)
     if moved:
-        if all(_alike(candidate, reference, n) for n in reference.fields if n not in moved):
-            yield _moved(moved)
+        if _alike_but(moved, candidate, reference):
+            yield _in_another_order(moved)
         return
     for field in reference.fields:
         pairs = list(zip(candidate.fields[field], reference.fields[field], strict=True))
@@ -175,20 +175,29 @@ def _by_field(candidate: Rows, reference: Rows) -> Iterator[Hint]:
 
 
 def sorted_otherwise(candidate: Rows, reference: Rows) -> Iterator[Hint]:
-    """Fields that come in another order, which may follow from what else differs."""
-    moved = [field for field in reference.fields if _reordered_alone(candidate, reference, field)]
-    if moved and len(moved) < len(reference.fields):
-        yield _moved(moved)
+    """Fields in another order beside others that hold something else, which may be why."""
+    moved = _moved(candidate, reference)
+    if moved and not _alike_but(moved, candidate, reference):
+        yield _in_another_order(moved)
 
 
-def _moved(fields: list[str]) -> Hint:
+def _moved(candidate: Rows, reference: Rows) -> list[str]:
+    return [field for field in reference.fields if _reordered_alone(candidate, reference, field)]
+
+
+def _alike_but(moved: list[str], candidate: Rows, reference: Rows) -> bool:
+    """Whether all other fields agree, row by row."""
+    return all(
+        np.array_equal(c, r)
+        for field in reference.fields
+        if field not in moved
+        for c, r in zip(candidate.fields[field], reference.fields[field], strict=True)
+    )
+
+
+def _in_another_order(fields: list[str]) -> Hint:
     text = "the rows come in another order"
     return Hint(f"{text}: {' and '.join(fields)} hold the same values in all, row by row others")
-
-
-def _alike(candidate: Rows, reference: Rows, field: str) -> bool:
-    pairs = zip(candidate.fields[field], reference.fields[field], strict=True)
-    return all(np.array_equal(c, r) for c, r in pairs)
 
 
 def counted(candidate: Rows, reference: Rows) -> Iterator[Hint]:

@@ -133,7 +133,7 @@ def why_places(
                 listed = " and ".join(f"{words[w]!r}" for w in seen)
                 counts = f"{seen.total()} of {sum(everywhere[w] for w in seen)}"
                 yield Hint(f"{field} differs only where {other} holds {listed}: {counts} places")
-            pieces = [w for w in everywhere if words[w : w + 1] and words[w].startswith(PIECE)]
+            pieces = [w for w in everywhere if 0 <= w < len(words) and words[w].startswith(PIECE)]
             within = sum(seen[w] for w in pieces)
             if within and within == sum(everywhere[w] for w in pieces) >= seen.total() / 2:
                 text = f"{field} differs at every piece of {other} that goes on a word"
