@@ -9,6 +9,12 @@ from modelparity.model import Diff
 Array = np.ndarray[Any, Any]
 
 
+def norm(array: Array) -> float:
+    """The Euclidean norm, accumulated in float64."""
+    flat = array.astype(np.float64, copy=False).ravel("K")  # no copy of a transposed array
+    return float(np.sqrt(np.dot(flat, flat)))
+
+
 def rms(array: Array) -> float:
     """Root mean square in float64; 0 for an empty array.
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from modelparity.diagnose import Hypothesis
-from modelparity.diff import rms
+from modelparity.diff import norm, rms
 from modelparity.sketch import sketch
 
 Array = np.ndarray[Any, Any]
@@ -29,7 +29,7 @@ def clipped(
     raw = given[name].astype(np.float64)
     gradient = sketch(raw)
     power = float(np.vdot(gradient, gradient))
-    norms = {n: float(np.sqrt(np.square(g, dtype=np.float64).sum())) for n, g in given.items()}
+    norms = {n: norm(g) for n, g in given.items()}
     total = _joint(norms.values())
     factor = float(np.vdot(reference, gradient)) / power if power else 1.0
     if not rms(reference - factor * gradient) <= REPRODUCES * rms(reference):
@@ -45,12 +45,12 @@ def clipped(
         yield text, gradient * share
     magnitudes = sum(float(np.abs(g, dtype=np.float64).sum()) for g in given.values())
     largest = max((float(np.abs(g).max()) for g in given.values() if g.size), default=0.0)
-    for text, norm in (
+    for text, other in (
         ("the sum of all magnitudes is the norm (L1)", magnitudes),
         ("the largest element is the norm", largest),
     ):
-        yield text, gradient * _share(limit, norm)
-        yield f"{text}, and 1e-6 is added to it", gradient * _share(limit, norm + TORCH_CLIP_EPS)
+        yield text, gradient * _share(limit, other)
+        yield f"{text}, and 1e-6 is added to it", gradient * _share(limit, other + TORCH_CLIP_EPS)
     yield f"every element is cut to {limit:.3g}", sketch(np.clip(raw, -limit, limit))
 
 

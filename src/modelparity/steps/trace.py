@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from modelparity.adapters import Applied, DropoutCall
+from modelparity.diff import norm
 from modelparity.errors import ParityError
 from modelparity.steps.recorder import Array, Recorder
 
@@ -90,12 +91,6 @@ class Trace:
     def _samples(self, arrays: Mapping[str, Array]) -> dict[str, Array]:
         laid = self._recorder.to_reference(arrays)
         return {name: _sample(array) for name, array in laid.items()}
-
-
-def norm(array: Array) -> float:
-    """The Euclidean norm, accumulated in float64."""
-    flat = array.astype(np.float64, copy=False).ravel("K")  # no copy of a transposed array
-    return float(np.sqrt(np.dot(flat, flat)))
 
 
 def _sample(array: Array) -> Array:

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from modelparity.adapters import Applied
+from modelparity.diff import norm
 from modelparity.steps.recorder import Array, Batch, MissingFunction, Recorder, Settings
-from modelparity.steps.trace import Trace, norm
+from modelparity.steps.trace import Trace
 
 
 @dataclass(frozen=True)
