@@ -8,11 +8,16 @@ from modelparity.model import Diff
 
 Array = np.ndarray[Any, Any]
 
+BLOCK = 1 << 16  # elements: what is widened of an array at a time stays in the cache
+
 
 def norm(array: Array) -> float:
     """The Euclidean norm, accumulated in float64."""
-    flat = array.astype(np.float64, copy=False).ravel("K")  # no copy of a transposed array
-    return float(np.sqrt(np.dot(flat, flat)))
+    flat, total = array.ravel("K"), 0.0  # no copy of a transposed array
+    for start in range(0, flat.size, BLOCK):
+        part = flat[start : start + BLOCK].astype(np.float64, copy=False)
+        total += float(np.dot(part, part))
+    return float(np.sqrt(total))
 
 
 def rms(array: Array) -> float:

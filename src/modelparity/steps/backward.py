@@ -19,7 +19,7 @@ from modelparity.steps.why_updates import why_curve
 
 NUMBER, NAME, TITLE = 7, "backward", "backward"
 CLAIM = "every parameter's gradient; losses, norms and parameters over updates on the same batches"
-UPDATES = 24
+UPDATES = 20
 SCALES = (1.0, 1e-3)  # every second update's gradients are small: both sides of the clip limit
 BETWEEN = 2  # modules shown
 CURVES = ("loss", "norm", "norm reached")

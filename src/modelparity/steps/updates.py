@@ -105,7 +105,7 @@ def _scale(recorder: Recorder, model: Any, how: Training, number: int) -> float:
     if scale != 1.0:
         gradients = {name: g * g.dtype.type(scale) for name, g in gradients.items()}
         recorder.adapter.set_gradients(model, gradients)
-    return global_norm(gradients)
+    return global_norm(gradients) if how.norms else np.nan
 
 
 @contextmanager
