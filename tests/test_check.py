@@ -1,6 +1,7 @@
 """The judging half against spoilt recordings: whatever is wrong with them, they are not aligned."""
 
 import re
+import shutil
 from contextlib import contextmanager
 from itertools import count
 
@@ -443,6 +444,55 @@ def test_an_envelope_of_another_reference_is_refused(copies):
     verdict = verdict_of(copies, "envelope.2")
     assert verdict.outcome is Outcome.INCONCLUSIVE
     assert "given another recording of training" in verdict.reason
+
+
+@pytest.fixture
+def spare(recorded, tmp_path):
+    """Recordings that may lose whole directories."""
+    return recorded.copy(tmp_path)
+
+
+def _without_nudged_runs(sides, *numbers):
+    for number in numbers:
+        shutil.rmtree(sides.reference / f"envelope.{number}")
+
+
+def _curve_moved(sides, dtype, factor):
+    name = f"{dtype}/training/loss"
+    directory = sides.candidate / "training"
+    loss = read(directory).array(name)
+    add_arrays(directory, {name: loss * np.asarray(factor, loss.dtype)})
+
+
+def test_fewer_nudged_runs_allow_less_and_are_enough_for_what_is_within(spare):
+    _without_nudged_runs(spare, 2, 3, 4)
+    verdict = verdict_of(spare, "training")
+    assert verdict.outcome is Outcome.ALIGNED
+    assert verdict.coverage["nudged runs"] == 1
+    assert any("limits of 1 nudged run" in note for note in verdict.notes)
+
+
+def test_what_more_nudged_runs_may_allow_is_open_until_they_are_recorded(spare):
+    _curve_moved(spare, "float32", 1.01)
+    assert verdict_of(spare, "training").outcome is Outcome.DIVERGED
+    _without_nudged_runs(spare, 3, 4)
+    verdict = verdict_of(spare, "training")
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+    assert "without envelope.3, envelope.4 it is open" in verdict.reason
+
+
+def test_what_no_nudged_run_can_allow_diverges_without_them(spare):
+    _curve_moved(spare, "float64", 1.01)
+    _without_nudged_runs(spare, 3, 4)
+    assert verdict_of(spare, "training").outcome is Outcome.DIVERGED
+
+
+@pytest.mark.parametrize("numbers", [(1, 2, 3, 4), (1,), (2, 3)])
+def test_a_nudged_run_that_others_follow_is_missing(spare, numbers):
+    _without_nudged_runs(spare, *numbers)
+    verdict = verdict_of(spare, "training")
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+    assert f"envelope.{numbers[0]}" in verdict.reason
 
 
 def test_a_broken_seal_of_the_model_spoils_every_step(copies):

@@ -290,6 +290,26 @@ def test_a_process_of_the_reference_that_dies_ends_the_candidate_too(tmp_path, p
     assert not (tmp_path / "out").exists()
 
 
+ROUGH = """from toy.candidate import *
+from toy.candidate import update as right
+
+def update(model, optimizer, schedule, settings):
+    right(model, optimizer, schedule, settings)
+    for _, inner in model.modules():
+        for key, p in inner.params.items():
+            p *= 1.001 if p.dtype == "float32" else 1.0
+"""
+
+
+@pytest.mark.parametrize(("candidate", "code"), [("toy.candidate", 0), ("rough", 1)])
+def test_as_many_nudged_runs_are_recorded_as_it_takes_to_judge(tmp_path, candidate, code):
+    module(tmp_path, "rough", ROUGH)
+    run = modelparity(tmp_path, "run", "toy", "--steps", "10", "--candidate", candidate, "--quiet")
+    assert run.returncode == code, run.stdout
+    recorded = len(list((tmp_path / "out" / "toy" / "reference").glob("envelope.*")))
+    assert recorded == 4 if code else recorded < 4  # two at once on any number of cores
+
+
 def test_a_function_that_raises_makes_its_step_inconclusive_and_is_named(tmp_path):
     module(tmp_path, "faulty", SIDE_LIKE + EVALUATE + "raise ValueError('so bad\\nand worse')\n")
     run = modelparity(tmp_path, "run", "toy", "--steps", "2,3", "--candidate", "faulty")

@@ -1,7 +1,10 @@
 """A red step's first two hints say what is wrong, not only where."""
 
+from dataclasses import replace
+
 import pytest
 
+from jointbert.faults.planting import composed
 from modelparity import Outcome, check
 from modelparity.report.ladder import offenders
 from toy.faults import FAULTS
@@ -59,6 +62,36 @@ def test_step_10_alone_names_the_update_the_step_and_the_cause(recorded, tmp_pat
     hints = offenders(verdict)[0].hints
     assert any("parts them" in hint or "is updated" in hint for hint in hints), hints
     assert all(any(said in hint for hint in hints) for said in ALONE[name]), hints
+
+
+# Behind one that parts the trainings at once: the place and what is said of it.
+LATER = {
+    "forgotten-moments": ("trace/rule", "update 30 makes other parameters"),
+    "clip-each": ("trace/clipping", "where the reference's limit of"),
+}
+
+
+@pytest.mark.parametrize("name", LATER)
+def test_step_10_tells_a_second_mistake_behind_the_one_that_parts(recorded, tmp_path, name):
+    first, second = (
+        next(f for f in FAULTS if f.name == name) for name in ("undropped-gradient", name)
+    )
+    both = replace(second, override=composed(first.override, second.override))
+    out = tmp_path / "candidate"
+    candidate = record_side("candidate", out, given=recorded.reference, fault=both, steps=(10,))
+    [verdict] = check(recorded.reference, candidate, steps=(10,)).verdicts
+    assert "parts them: the loss agrees, the gradients do not" in verdict.findings[0].hints[0]
+    place, said = LATER[name]
+    [found] = [finding for finding in verdict.findings if finding.name.endswith(place)]
+    assert said in found.message
+
+
+def test_step_10_tells_no_second_mistake_where_there_is_one(recorded, tmp_path):
+    [fault] = [fault for fault in FAULTS if fault.name == "undropped-gradient"]
+    out = tmp_path / "candidate"
+    candidate = record_side("candidate", out, given=recorded.reference, fault=fault, steps=(10,))
+    [verdict] = check(recorded.reference, candidate, steps=(10,)).verdicts
+    assert {f.name.rpartition("/")[2] for f in verdict.findings}.isdisjoint({"rule", "clipping"})
 
 
 def test_an_aligned_step_has_no_hints(recorded):

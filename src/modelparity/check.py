@@ -86,11 +86,13 @@ class _Pair:
     """What there is of a step on both sides.
 
     findings  why it cannot be judged, if so; broken  what was changed after it was finished
+    unrecorded  what may be there and is not
     """
 
     recordings: tuple[Recording, ...]
     findings: tuple[Finding, ...]
     broken: tuple[Finding, ...]
+    unrecorded: tuple[str, ...] = ()
 
 
 def _pair(reference: Path, candidate: Path, step: ModuleType) -> _Pair:
@@ -185,7 +187,7 @@ def _judge(reference: Path, candidate: Path, step: ModuleType, models: _Pair) ->
     (ours, theirs), (our_model, their_model) = pair.recordings, models.recordings
     try:
         evidence = Evidence(ours, theirs, our_model, their_model, *_terms(ours))
-        evidence = replace(evidence, beside=beside.recordings)
+        evidence = replace(evidence, beside=beside.recordings, unrecorded=beside.unrecorded)
         if step.NUMBER in OVER_SEEDS:
             pairs, doubts = OVER_SEEDS[step.NUMBER].found(reference, candidate, ours.manifest)
             evidence = replace(evidence, trainings=pairs, untrained=doubts)
@@ -200,20 +202,26 @@ def _judge(reference: Path, candidate: Path, step: ModuleType, models: _Pair) ->
 
 
 def _beside(reference: Path, step: ModuleType) -> _Pair:
-    """What the reference alone recorded for a step; nothing for most steps."""
+    """What the reference alone recorded for a step; nothing for most steps.
+
+    It has more of it only where those before do not decide: the first, and all up to the last.
+    """
     main = _read(reference, step.NAME)
     if isinstance(main, str):
         return _Pair((), (), ())
     recordings, findings = list[Recording](), list[Finding]()
-    for part in BESIDE.get(step.NUMBER, ()):
-        found = _read(reference, part.NAME)
+    names = [part.NAME for part in BESIDE.get(step.NUMBER, ())]
+    count = max((n for n, name in enumerate(names, 1) if (reference / name).exists()), default=1)
+    for name in names[:count]:
+        found = _read(reference, name)
         if isinstance(found, str):
             findings.append(judge.inconclusive("reference recording", found))
         else:
             recordings.append(found)
-            findings += _unlike(main, found, part.NAME)
-            findings += _given(reference, found, f"reference {part.NAME},", "it was")
-    return _Pair(tuple(recordings), tuple(findings), tuple(_broken(recordings)))
+            findings += _unlike(main, found, name)
+            findings += _given(reference, found, f"reference {name},", "it was")
+    broken = tuple(_broken(recordings))
+    return _Pair(tuple(recordings), tuple(findings), broken, tuple(names[count:]))
 
 
 def _unlike(main: Recording, found: Recording, name: str) -> list[Finding]:

@@ -9,7 +9,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from modelparity.check import check
 from modelparity.crew import Crew, Due, Progress, Start
+from modelparity.model import Outcome
 from modelparity.recording import read
 from modelparity.steps import BESIDE, START, STEPS, equivalence
 from modelparity.unfinished import leaving_nothing, make, put_in_place, unfinished
@@ -59,13 +61,15 @@ def look(order: SideOrder) -> None:
 def record_both(reference: SideOrder, candidate: SideOrder, progress: Progress) -> None:
     """Record both sides, the candidate's steps as soon as it can be given what they need.
 
-    Errors as of `record_side`; the first ends both, and neither replaces what was there.
+    What steps need of the reference alone is recorded as far as it takes to judge them. Errors as
+    of `record_side`; the first ends both, and neither replaces what was there.
     """
     crew = Crew(progress)
     with _whole(reference) as ours, _whole(candidate) as theirs, crew.at_work(MOST) as start:
         recorded = _start_steps(crew, start, ours)
-        start(lambda: _record_beside(crew, ours), recorded[1:])
-        _start_steps(crew, start, replace(theirs, given=ours.out), recorded)
+        first = start(lambda: _record_beside(crew, ours), recorded[1:])
+        done = _start_steps(crew, start, replace(theirs, given=ours.out), recorded)
+        start(partial(_record_more, crew, ours, theirs), [first, *done])
 
 
 def record_side(order: SideOrder, progress: Progress) -> None:
@@ -77,8 +81,8 @@ def record_side(order: SideOrder, progress: Progress) -> None:
     crew = Crew(progress)
     with _whole(order) as hidden, crew.at_work(MOST) as start:
         recorded = _start_steps(crew, start, hidden)
-        if order.role == "reference":
-            start(lambda: _record_beside(crew, hidden), recorded[1:])
+        if order.role == "reference":  # what will be judged by it is not known
+            start(lambda: _record_beside(crew, hidden, every=True), recorded[1:])
 
 
 def side_by_side(orders: Sequence[SideOrder], at_once: int, progress: Progress) -> None:
@@ -162,14 +166,26 @@ def _record(crew: Crew, order: SideOrder, ready: Callable[[], None] = lambda: No
         crew.hear(order.role, [*order.command(), "--partial", str(hidden)], ready)
 
 
-def _record_beside(crew: Crew, order: SideOrder) -> None:
-    """Record what the steps need of the reference alone, once they are recorded."""
-    names = [part.NAME for number in order.steps for part in BESIDE.get(number, ())]
+def _record_beside(crew: Crew, order: SideOrder, *, every: bool = False) -> None:
+    """Record what the steps need of the reference alone: as many as the cores take, or all."""
+    names = [part.NAME for n in order.steps for part in BESIDE.get(n, ())]
+    names = [name for name in names if not (order.out / name).exists()]
     at_once = min(processes(order.out), len(names))
     with leaving_nothing(unfinished(order.out)):
         make(unfinished(order.out))
-        orders = [replace(order, beside=tuple(names[n::at_once])) for n in range(at_once)]
+        beside = [names[n::at_once] if every else [names[n]] for n in range(at_once)]
+        orders = [replace(order, beside=tuple(some)) for some in beside]
         _side_by_side(crew, orders, at_once)
+
+
+def _record_more(crew: Crew, ours: SideOrder, theirs: SideOrder) -> None:
+    """Record the rest of it too, as long as the outcome is open, for whatever reason."""
+    steps = tuple(n for n in ours.steps if n in BESIDE)
+    names = [part.NAME for n in steps for part in BESIDE[n]]
+    while not all((ours.out / name).exists() for name in names):
+        if check(ours.out, theirs.out, steps=steps).outcome is not Outcome.INCONCLUSIVE:
+            return
+        _record_beside(crew, ours)
 
 
 def _side_by_side(crew: Crew, orders: Sequence[SideOrder], at_once: int) -> None:

@@ -27,6 +27,7 @@ class Evidence:
     rules: tuple[Rule, ...]
     mask: str = ""
     beside: tuple[Recording, ...] = ()  # what the reference alone recorded for this step
+    unrecorded: tuple[str, ...] = ()  # what it has not, because that before it decides
     trainings: tuple[tuple[Recording, Recording], ...] = ()  # (candidate's, reference's) a seed
     untrained: tuple[Finding, ...] = ()  # which of them cannot be used, and why
 

@@ -12,12 +12,14 @@ from modelparity.diagnose import Hint, curves
 from modelparity.model import Finding, Outcome, Verdict
 from modelparity.recording import Recording
 from modelparity.steps import backward, equivalence
+from modelparity.steps.again import START as AGAIN
 from modelparity.steps.again import weighed
 from modelparity.steps.epoch import UPDATES, arrays_of, losses, run_again, trained_under
 from modelparity.steps.evidence import UPDATED, Evidence, compare
 from modelparity.steps.recorder import Batch, Recorder
 from modelparity.steps.trace import Trace
 from modelparity.steps.updates import Training, first_batches
+from modelparity.steps.why_later import wrong_later
 from modelparity.steps.why_training import why_training
 from modelparity.steps.why_updates import why_curve
 
@@ -96,8 +98,11 @@ def judge_step(evidence: Evidence) -> Verdict:
         return [*curves, *unknown, *_trained(evidence, horizon or 0)]
 
     findings, again = weighed(evidence, compared)
+    findings = _but_for_missing_runs(evidence, findings)
     # Modules in float32 make a clean port's updates part by more than float64 shows.
     findings += [] if evidence.hard_float32 else compare(evidence, "trace/", UPDATED)
+    if any(f.outcome is Outcome.DIVERGED for f in findings):
+        findings += wrong_later(evidence)
     over_seeds, intervals = equivalence.compared(evidence.trainings)
     learnt_alike = all(f.outcome is Outcome.ALIGNED for f in findings)
     return judge.conclude(
@@ -115,6 +120,7 @@ def judge_step(evidence: Evidence) -> Verdict:
         notes=(
             *evidence.notes(),
             *_horizon_note(horizon, names[1], ours),
+            *_runs_note(evidence),
             *again,
             *equivalence.summed_up(intervals, len(evidence.trainings)),
         ),
@@ -139,9 +145,31 @@ def _trained(evidence: Evidence, horizon: int) -> list[Finding]:
             apart[name] = max(apart.get(name, 0.0), float(run.array(f"apart/{name}")))
     how = replace(UPDATED, apart=lambda name: apart.get(name, 0.0))
     found = compare(evidence, "trained/", how)
-    rough = ("float32/", "float64/") if evidence.hard_float32 else ("float32/",)
     beyond = horizon < UPDATES
-    return [f for f in found if not (beyond and f.name.startswith(rough) and np.isfinite(f.ratio))]
+    return [f for f in found if not (beyond and _by_nudged_runs(evidence, f))]
+
+
+def _by_nudged_runs(evidence: Evidence, finding: Finding) -> bool:
+    """Whether what a finding may have left depends on how far nudged runs part."""
+    rough = ("float32/", "float64/") if evidence.hard_float32 else ("float32/",)
+    return finding.name.removeprefix(AGAIN).startswith(rough) and bool(np.isfinite(finding.ratio))
+
+
+def _but_for_missing_runs(evidence: Evidence, findings: list[Finding]) -> list[Finding]:
+    """The findings, undecided where nudged runs that are not recorded may allow more.
+
+    More runs only widen limits and shorten the horizon: what is aligned stays so.
+    """
+    if not evidence.unrecorded:
+        return findings
+    missing = ", ".join(evidence.unrecorded)
+    text = f"by {len(evidence.beside)} nudged runs of the reference; without {missing} it is open"
+    return [
+        replace(f, outcome=Outcome.INCONCLUSIVE, message=f"{f.message}, {text}")
+        if f.outcome is Outcome.DIVERGED and _by_nudged_runs(evidence, f)
+        else f
+        for f in findings
+    ]
 
 
 def _why(evidence: Evidence, learnt_alike: bool, finding: Finding) -> Iterator[Hint]:
@@ -233,6 +261,14 @@ def _horizon_note(horizon: int | None, name: str, ours: Recording) -> tuple[str,
         f"float32 is judged up to update {horizon}, where float32 runs of the reference part; "
         "nothing is claimed beyond it but the absence of gross differences",
     )
+
+
+def _runs_note(evidence: Evidence) -> tuple[str, ...]:
+    if not evidence.unrecorded:
+        return ()
+    count = len(evidence.beside)
+    runs = f"{count} nudged run{'' if count == 1 else 's'}"
+    return (f"float32 is held to the limits of {runs}; more would only widen them",)
 
 
 def _scores(evidence: Evidence) -> list[Finding]:

@@ -45,11 +45,10 @@ def why_training(evidence: Evidence) -> Iterator[Hint]:
     if untrained:
         yield from untrained
         return
-    apart = {kind: _apart(evidence, kind) for kind in PARTS}
-    found = [(update, kind) for kind, update in apart.items() if update is not None]
-    if not found:
+    found = first_apart(evidence)
+    if found is None:
         return
-    update, kind = min(found, key=lambda one: one[0])  # the first of an update's parts
+    update, kind = found
     yield Hint(_told(evidence, update, kind))
     causes = {
         "loss": _why_loss,
@@ -62,9 +61,16 @@ def why_training(evidence: Evidence) -> Iterator[Hint]:
         yield from causes[kind](evidence, update)
 
 
+def first_apart(evidence: Evidence) -> tuple[int, str] | None:
+    """The update, and the part of it, in which two trainings part; None where they do not."""
+    apart = {kind: _apart(evidence, kind) for kind in PARTS}
+    found = [(update, kind) for kind, update in apart.items() if update is not None]
+    return min(found, key=lambda one: one[0], default=None)  # the first of an update's parts
+
+
 def _untrained(evidence: Evidence) -> Iterator[Hint]:
     """Parameters whose gradient reaches the rule on one side only, in some updates at least."""
-    start = _start("reached")
+    start = start_of("reached")
     ours, theirs = (
         {name: int(side.entry(start + name)["shape"][0]) for name in side.below(start)}
         for side in (evidence.reference, evidence.candidate)
@@ -76,9 +82,9 @@ def _untrained(evidence: Evidence) -> Iterator[Hint]:
         yield Hint(f"{name} is updated {counts}{more}; step 7, backward, shows it best")
 
 
-def _names(evidence: Evidence, kind: str) -> list[str]:
+def traced(evidence: Evidence, kind: str) -> list[str]:
     """Parameters of which both sides traced as much. Statistics are what no gradient trains."""
-    start = _start(kind)
+    start = start_of(kind)
     ours, theirs = (
         {name: tuple(side.entry(start + name)["shape"]) for name in side.below(start)}
         for side in (evidence.reference, evidence.candidate)
@@ -86,17 +92,18 @@ def _names(evidence: Evidence, kind: str) -> list[str]:
     alike = [name for name, shape in ours.items() if theirs.get(name) == shape]
     if kind not in ("parameter", "statistic"):
         return alike
-    trained = set(evidence.reference.below(_start("reached")))
+    trained = set(evidence.reference.below(start_of("reached")))
     return [name for name in alike if (name in trained) == (kind == "parameter")]
 
 
-def _start(kind: str) -> str:
+def start_of(kind: str) -> str:
+    """Where the rows of a kind lie: the names of parameters follow."""
     return f"float64/trace/{'parameter' if kind == 'statistic' else kind}/"
 
 
 def _rows(evidence: Evidence, kind: str) -> list[Array]:
     """The candidate's and the reference's, the updates along the first axis."""
-    names, start = _names(evidence, kind), _start(kind)
+    names, start = traced(evidence, kind), start_of(kind)
     return [
         np.concatenate(
             [a.reshape(len(a), -1) for a in map(side.array, _full(start, names))], axis=1
@@ -118,7 +125,7 @@ def _apart(evidence: Evidence, kind: str) -> int | None:
     """The first update in which a part of it differs."""
     if kind == "loss":
         return curves.parting(*_losses(evidence))
-    if not _names(evidence, kind):
+    if not traced(evidence, kind):
         return None
     c, r = _rows(evidence, kind)
     if kind in ("parameter", "statistic"):  # behind an update, in units of how far it went
@@ -152,16 +159,16 @@ def _why_rate(evidence: Evidence, update: int) -> Iterator[Hint]:
     column = int(np.argmax(np.abs(c[update] - r[update])))
     c, r = c[:, column], r[:, column]
     total = evidence.reference.array("float32/training/loss").size
-    yield from _in_words(closing(c, r, schedules.hypotheses(c, r, r.size - total)))
+    yield from in_words(closing(c, r, schedules.hypotheses(c, r, r.size - total)))
 
 
 def _why_clipped(evidence: Evidence, update: int) -> Iterator[Hint]:
     """Another way of clipping, by the norms before it."""
-    behind = set(_names(evidence, "reached"))
-    names = [name for name in _names(evidence, "norm") if name in behind]
+    behind = set(traced(evidence, "reached"))
+    names = [name for name in traced(evidence, "norm") if name in behind]
 
     def norms(side: Recording, kind: str) -> Array:
-        return np.array([side.array(_start(kind) + name)[update] for name in names])
+        return np.array([side.array(start_of(kind) + name)[update] for name in names])
 
     sides = (evidence.candidate, evidence.reference)
     before, after = ([norms(side, kind) for side in sides] for kind in ("norm", "reached"))
@@ -170,12 +177,12 @@ def _why_clipped(evidence: Evidence, update: int) -> Iterator[Hint]:
     left = [name for name, keep in zip(names, kept, strict=True) if keep]
     groups = evidence.reference.facts.get("optimizer", {}).get("decay", {})
     tried = replay.clipping(dict(zip(left, before[0][kept], strict=True)), r, groups)
-    yield from _in_words(closing(c, r, tried))
+    yield from in_words(closing(c, r, tried))
     decayed = [name for name, decay in groups.items() if decay and name in left]
     if decayed:
         places = [(sides[0], "gradient"), (sides[1], "gradient"), (sides[1], "parameter")]
         sampled = (
-            np.concatenate([side.array(_start(kind) + name)[update] for name in decayed])
+            np.concatenate([side.array(start_of(kind) + name)[update] for name in decayed])
             for side, kind in places
         )
         found = replay.decayed_gradient(*sampled)
@@ -196,22 +203,22 @@ def _why_rule(evidence: Evidence, update: int) -> Iterator[Hint]:
         yield from why_set(theirs["decay"], ours["decay"])
     right = rule_of(ours, 0.0)
     candidate, reference = (
-        _replay(evidence, side) for side in (evidence.candidate, evidence.reference)
+        replayed(evidence, side) for side in (evidence.candidate, evidence.reference)
     )
     count = update + 1
     if candidate and reference and replay.reproduces(reference, right, count):
         recorded, plain = candidate.parameters[update], candidate.under(right, count)
-        yield from _in_words(closing(recorded, plain, replay.rules(candidate, right, count)))
+        yield from in_words(closing(recorded, plain, replay.rules(candidate, right, count)))
 
 
-def _replay(evidence: Evidence, side: Recording) -> replay.Replay | None:
+def replayed(evidence: Evidence, side: Recording) -> replay.Replay | None:
     """Samples of all trained parameters, side by side."""
-    known = set(_names(evidence, "rate")) & set(_names(evidence, "parameter"))
-    names = [name for name in _names(evidence, "gradient") if name in known]
+    known = set(traced(evidence, "rate")) & set(traced(evidence, "parameter"))
+    names = [name for name in traced(evidence, "gradient") if name in known]
     if not names:
         return None
     gradients, rates, parameters = (
-        [side.array(_start(kind) + name) for name in names]
+        [side.array(start_of(kind) + name) for name in names]
         for kind in ("gradient", "rate", "parameter")
     )
     widths = [g.shape[1] for g in gradients]
@@ -241,7 +248,7 @@ def _why_loss(evidence: Evidence, update: int) -> Iterator[Hint]:
         elif c[update] < r[update] and c[:update] == r[:update]:
             text += ", as where a mask is kept from an update before"
         yield Hint(text)
-    names = _names(evidence, "norm")
+    names = traced(evidence, "norm")
     if names:
         norms = [rows[update] for rows in _rows(evidence, "norm")]
         wrong = np.flatnonzero(~(np.abs(norms[0] - norms[1]) <= APART * np.abs(norms[1]).max()))
@@ -250,7 +257,7 @@ def _why_loss(evidence: Evidence, update: int) -> Iterator[Hint]:
             yield Hint(f"the gradients of {wrong.size} of {len(names)} parameters differ: {shown}")
 
 
-def _in_words(hints: Iterator[Hint]) -> Iterator[Hint]:
+def in_words(hints: Iterator[Hint]) -> Iterator[Hint]:
     """The best with their figures, so that they stand beside what is only words."""
     found = list(islice(hints, TRIED))
     best = min((hint.after for hint in found), default=0.0)
