@@ -8,8 +8,9 @@ first red step is its own, whether that step's reason names its place, and wheth
 two hints names its cause. A fault that no numbers can show (`equivalent`) is right where no step is
 red. `--clean` ports without a fault must not be accused; each has a seed of its own. The tools in
 use judge what was recorded (peers.py). `--pairs` plants as many pairs of faults: both places must
-be reported. Exit code 0 if all of that holds and nine of ten causes are named, else 1. Recordings
-that are already there are judged again, not made again.
+be reported. Exit code 0 if all of that holds and nine of ten causes are named, else 1. A bench that
+was stopped goes on where it was, as long as the code is the same; recordings that are already there
+are judged again, not made again.
 """
 
 import argparse
@@ -17,21 +18,23 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import fault_pairs
 import peers
 from causes import cause_named, hints
+from clean_runs import source
 from faults_page import HEAD, LEGEND, Page, Row, line, page, sums
 
 from modelparity import Fault, Outcome, Report, check
 from modelparity.cases import load_case, load_faults
 from modelparity.check import ALL_STEPS
+from modelparity.recording import digest, file_digest
 from modelparity.run import SideOrder, record_side
 
 NAMED = 0.9  # of the causes; everything else must be right always
@@ -62,14 +65,40 @@ class Bench:
             record_side(replace(order, **more), _quiet)
         return out
 
-    def each(self, work: Callable[[T], Row], items: Iterable[T]) -> list[Row]:
-        """Do the work side by side, and print each row as it comes, in order."""
-        rows = []
+    def each(self, work: Callable[[T], Row], items: Mapping[str, T]) -> list[Row]:
+        """Do what has not been done, side by side, and print each row as it comes, in order."""
+        causes = file_digest(Path(__file__).with_name("causes.py"))
+        state, rows = digest([source(), causes]), list[Row]()
+        finished = self._finished(state)
+
+        def once(name: str) -> Row:
+            if name in finished:
+                kept = finished[name]
+                self.cases.update({name: kept["dumped"]} if kept["dumped"] else {})
+                return Row(
+                    **{**kept["row"], **{k: tuple(kept["row"][k]) for k in ("red", "hints")}}
+                )
+            return work(items[name])
+
         with ThreadPoolExecutor(self.jobs) as pool:
-            for row in pool.map(work, items):
+            for name, row in zip(items, pool.map(once, items), strict=True):
                 print(line(row), flush=True)
                 rows.append(row)
+                if name not in finished:
+                    made = {"source": state, "row": vars(row), "dumped": self.cases.get(name)}
+                    with self._lines.open("a", encoding="utf-8") as lines:
+                        lines.write(json.dumps(made) + "\n")
         return rows
+
+    @property
+    def _lines(self) -> Path:
+        return self.out / "rows.jsonl"
+
+    def _finished(self, state: str) -> dict[str, dict[str, Any]]:
+        """What the same code has done before, by name."""
+        lines = self._lines.read_text(encoding="utf-8").splitlines() if self._lines.exists() else []
+        found = [one for one in map(json.loads, lines) if one["source"] == state]
+        return {one["row"]["name"]: one for one in found}
 
 
 def red(report: Report) -> list[int]:
@@ -107,10 +136,16 @@ def planted(bench: Bench, fault: Fault) -> Row:
     return row
 
 
+def clean_name(bench: Bench, number: int) -> str:
+    """What the port as it is is called under its seed."""
+    return f"{peers.CLEAN}-{int(load_case(bench.case).settings.get('seed', 0)) + number}"
+
+
 def clean(bench: Bench, number: int) -> Row:
     """The port as it is, under a seed of its own, against a reference under the same."""
     seed = int(load_case(bench.case).settings.get("seed", 0)) + number
-    name, place = f"{peers.CLEAN}-{seed}", bench.out / f"{peers.CLEAN}-{seed}"
+    name = clean_name(bench, number)
+    place = bench.out / name
     changes = {"changes": (f"seed={seed}",)} if number else {}
     reference = bench.reference
     if number:
@@ -175,16 +210,16 @@ def main() -> int:
     faults = [fault for fault in known if not wanted or fault.name in wanted]
     bench.side("reference", bench.reference)
     print(HEAD, flush=True)
-    rows = bench.each(partial(planted, bench), faults)
-    quiet = bench.each(partial(clean, bench), range(given.clean))
+    rows = bench.each(partial(planted, bench), {fault.name: fault for fault in faults})
+    quiet = bench.each(partial(clean, bench), {clean_name(bench, n): n for n in range(given.clean)})
     # A recorder's process must find the case of pairs.
     os.environ[fault_pairs.OF] = given.case
     paths = [str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
-    pairs = bench.each(partial(paired, bench), fault_pairs.drawn(faults, given.pairs, given.seed))
+    drawn = fault_pairs.drawn(faults, given.pairs, given.seed)
+    both = {fault_pairs.joined(*pair).name: pair for pair in drawn}
+    pairs = bench.each(partial(paired, bench), both)
     (bench.dumps / peers.CASES).write_text(json.dumps(bench.cases), encoding="utf-8")
-    every = json.dumps([vars(row) for row in (*rows, *quiet, *pairs)], indent=1)
-    (bench.out / "rows.json").write_text(every + "\n", encoding="utf-8")
     columns = tuple(peers.ask(bench.cases, bench.dumps, given.peer_python))
     found = Page(tuple(rows), tuple(quiet), tuple(pairs), columns)
     print(f"\n{LEGEND}\n\n{sums(found)}")

@@ -83,13 +83,15 @@ def _untrained(evidence: Evidence) -> Iterator[Hint]:
 
 
 def traced(evidence: Evidence, kind: str) -> list[str]:
-    """Parameters of which both sides traced as much. Statistics are what no gradient trains."""
+    """Parameters that both sides traced in every update. Statistics are what no gradient trains."""
     start = start_of(kind)
     ours, theirs = (
         {name: tuple(side.entry(start + name)["shape"]) for name in side.below(start)}
         for side in (evidence.reference, evidence.candidate)
     )
-    alike = [name for name, shape in ours.items() if theirs.get(name) == shape]
+    most = max((shape[:1] for shape in ours.values()), default=())
+    whole = {name: shape for name, shape in ours.items() if shape[:1] == most}
+    alike = [name for name, shape in whole.items() if theirs.get(name) == shape]
     if kind not in ("parameter", "statistic"):
         return alike
     trained = set(evidence.reference.below(start_of("reached")))
