@@ -109,10 +109,14 @@ def finished(path: Path) -> dict[str, Found]:
     """The last line of every run, by the key of its settings."""
     if not path.exists():
         return {}
-    lines = path.read_text(encoding="utf-8").splitlines()
-    # A line that was being written when the machine stopped is no result.
-    whole = [json.loads(line) for line in lines if line.endswith("}")]
-    return {found["key"]: found for found in whole}
+    found: dict[str, Found] = {}
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            one = json.loads(line)
+        except ValueError:  # it was being written when the machine stopped: it is no result
+            continue
+        found[one["key"]] = one
+    return found
 
 
 def go(runs: Iterable[Run], given: argparse.Namespace, results: Path) -> dict[str, Found]:

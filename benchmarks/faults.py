@@ -23,12 +23,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import fault_pairs
 import peers
 from causes import cause_named, hints
-from clean_runs import source
+from clean_runs import finished, source
 from faults_page import HEAD, LEGEND, Page, Row, line, page, sums
 
 from modelparity import Fault, Outcome, Report, check
@@ -66,39 +66,27 @@ class Bench:
         return out
 
     def each(self, work: Callable[[T], Row], items: Mapping[str, T]) -> list[Row]:
-        """Do what has not been done, side by side, and print each row as it comes, in order."""
-        causes = file_digest(Path(__file__).with_name("causes.py"))
-        state, rows = digest([source(), causes]), list[Row]()
-        finished = self._finished(state)
+        """Do what has no row yet, side by side, and print each row as it comes, in order."""
+        state = [source(), file_digest(Path(__file__).with_name("causes.py"))]
+        results, rows = self.out / "rows.jsonl", list[Row]()
+        done = finished(results)
 
-        def once(name: str) -> Row:
-            if name in finished:
-                kept = finished[name]
-                self.cases.update({name: kept["dumped"]} if kept["dumped"] else {})
-                return Row(
-                    **{**kept["row"], **{k: tuple(kept["row"][k]) for k in ("red", "hints")}}
-                )
+        def made(name: str) -> Row:
+            if found := done.get(digest([state, name])):
+                if found["dumped"]:
+                    self.cases[name] = found["dumped"]
+                return Row(**found["row"])
             return work(items[name])
 
         with ThreadPoolExecutor(self.jobs) as pool:
-            for name, row in zip(items, pool.map(once, items), strict=True):
+            for name, row in zip(items, pool.map(made, items), strict=True):
                 print(line(row), flush=True)
                 rows.append(row)
-                if name not in finished:
-                    made = {"source": state, "row": vars(row), "dumped": self.cases.get(name)}
-                    with self._lines.open("a", encoding="utf-8") as lines:
-                        lines.write(json.dumps(made) + "\n")
+                if (key := digest([state, name])) not in done:
+                    told = {"key": key, "row": vars(row), "dumped": self.cases.get(name)}
+                    with results.open("a", encoding="utf-8") as lines:
+                        lines.write(json.dumps(told) + "\n")
         return rows
-
-    @property
-    def _lines(self) -> Path:
-        return self.out / "rows.jsonl"
-
-    def _finished(self, state: str) -> dict[str, dict[str, Any]]:
-        """What the same code has done before, by name."""
-        lines = self._lines.read_text(encoding="utf-8").splitlines() if self._lines.exists() else []
-        found = [one for one in map(json.loads, lines) if one["source"] == state]
-        return {one["row"]["name"]: one for one in found}
 
 
 def red(report: Report) -> list[int]:

@@ -400,6 +400,22 @@ def test_a_fault_of_the_toy_is_judged_right(recorded, tmp_path):
     assert (judged.red, judged.own_step, judged.place, judged.right) == ((4,), True, True, True)
 
 
+def test_a_bench_of_faults_goes_on_where_it_was_stopped(tmp_path):
+    made = []
+
+    def work(name):
+        made.append(name)
+        return faults_page.Row(name, 1, "", red=(1,), hints=("a hint",))
+
+    names = {"one": "one", "two": "two"}
+    first = faults.Bench("toy", tmp_path, 1).each(work, {"one": "one"})
+    with (tmp_path / "rows.jsonl").open("a") as lines:
+        lines.write('{"key": "cut off')
+    rows = faults.Bench("toy", tmp_path, 1).each(work, names)
+    assert made == ["one", "two"]
+    assert faults_page.line(rows[0]) == faults_page.line(first[0])
+
+
 def test_two_faults_at_once_are_both_reported(recorded, tmp_path):
     pair, steps = (planted("norm-eps"), planted("last-batch-missing")), (1, 2)
     both = fault_pairs.joined(*pair)
