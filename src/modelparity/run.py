@@ -168,8 +168,7 @@ def _record(crew: Crew, order: SideOrder, ready: Callable[[], None] = lambda: No
 
 def _record_beside(crew: Crew, order: SideOrder, *, every: bool = False) -> None:
     """Record what the steps need of the reference alone: as many as the cores take, or all."""
-    names = [part.NAME for n in order.steps for part in BESIDE.get(n, ())]
-    names = [name for name in names if not (order.out / name).exists()]
+    names = _left_beside(order)
     at_once = min(processes(order.out), len(names))
     with leaving_nothing(unfinished(order.out)):
         make(unfinished(order.out))
@@ -178,11 +177,16 @@ def _record_beside(crew: Crew, order: SideOrder, *, every: bool = False) -> None
         _side_by_side(crew, orders, at_once)
 
 
+def _left_beside(order: SideOrder) -> list[str]:
+    """What its steps may need of the reference alone and is not recorded, in order."""
+    names = [part.NAME for number in order.steps for part in BESIDE.get(number, ())]
+    return [name for name in names if not (order.out / name).exists()]
+
+
 def _record_more(crew: Crew, ours: SideOrder, theirs: SideOrder) -> None:
     """Record the rest of it too, as long as the outcome is open, for whatever reason."""
     steps = tuple(n for n in ours.steps if n in BESIDE)
-    names = [part.NAME for n in steps for part in BESIDE[n]]
-    while not all((ours.out / name).exists() for name in names):
+    while _left_beside(ours):
         if check(ours.out, theirs.out, steps=steps).outcome is not Outcome.INCONCLUSIVE:
             return
         _record_beside(crew, ours)

@@ -162,7 +162,7 @@ def _but_for_missing_runs(evidence: Evidence, findings: list[Finding]) -> list[F
     if not evidence.unrecorded:
         return findings
     missing = ", ".join(evidence.unrecorded)
-    text = f"by {len(evidence.beside)} nudged runs of the reference; without {missing} it is open"
+    text = f"by {_counted(evidence)} of the reference; without {missing} it is open"
     return [
         replace(f, outcome=Outcome.INCONCLUSIVE, message=f"{f.message}, {text}")
         if f.outcome is Outcome.DIVERGED and _by_nudged_runs(evidence, f)
@@ -265,6 +265,10 @@ def _horizon_note(horizon: int | None, name: str, ours: Recording) -> tuple[str,
 def _runs_note(evidence: Evidence) -> tuple[str, ...]:
     if not evidence.unrecorded:
         return ()
+    text = f"float32 is held to the limits of {_counted(evidence)}; more would only widen them"
+    return (text,)
+
+
+def _counted(evidence: Evidence) -> str:
     count = len(evidence.beside)
-    runs = f"{count} nudged run{'' if count == 1 else 's'}"
-    return (f"float32 is held to the limits of {runs}; more would only widen them",)
+    return f"{count} nudged run{'' if count == 1 else 's'}"
