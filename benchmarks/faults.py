@@ -124,19 +124,20 @@ def planted(bench: Bench, fault: Fault) -> Row:
     return row
 
 
-def clean_name(bench: Bench, number: int) -> str:
-    """What the port as it is is called under its seed."""
-    return f"{peers.CLEAN}-{int(load_case(bench.case).settings.get('seed', 0)) + number}"
+def clean_seeds(case: str, count: int) -> dict[str, int]:
+    """Seeds for the port as it is, by the names of the rows; the first is the case's own."""
+    own = int(load_case(case).settings.get("seed", 0))
+    return {f"{peers.CLEAN}-{seed}": seed for seed in range(own, own + count)}
 
 
-def clean(bench: Bench, number: int) -> Row:
+def clean(bench: Bench, seed: int) -> Row:
     """The port as it is, under a seed of its own, against a reference under the same."""
-    seed = int(load_case(bench.case).settings.get("seed", 0)) + number
-    name = clean_name(bench, number)
+    name = f"{peers.CLEAN}-{seed}"
     place = bench.out / name
-    changes = {"changes": (f"seed={seed}",)} if number else {}
+    own = seed in clean_seeds(bench.case, 1).values()
+    changes = {} if own else {"changes": (f"seed={seed}",)}
     reference = bench.reference
-    if number:
+    if not own:
         reference = bench.side("reference", place / "reference", **changes)
     candidate = bench.side("candidate", place / "candidate", reference, **changes)
     steps = red(check(reference, candidate))
@@ -199,7 +200,7 @@ def main() -> int:
     bench.side("reference", bench.reference)
     print(HEAD, flush=True)
     rows = bench.each(partial(planted, bench), {fault.name: fault for fault in faults})
-    quiet = bench.each(partial(clean, bench), {clean_name(bench, n): n for n in range(given.clean)})
+    quiet = bench.each(partial(clean, bench), clean_seeds(bench.case, given.clean))
     # A recorder's process must find the case of pairs.
     os.environ[fault_pairs.OF] = given.case
     paths = [str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]
