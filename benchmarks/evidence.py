@@ -6,8 +6,8 @@
 Without --data and --checkpoint only the embedded task is run. What the page shows of a finished run
 stays beside it, with the command and a digest of the code: a run by the same ones is not made
 again, so the command goes on where it was stopped, and inside a run the seeds that are trained are
-not trained again. The page is written anew after each run, from what is there. Exit code 1 if a
-finished ladder is not aligned, 3 if one is not finished.
+not trained again. The page is written anew after each run, from all that is there. Exit code 1 if a
+finished ladder diverged, 3 if one is not finished or not aligned.
 """
 
 import argparse
@@ -38,6 +38,11 @@ class Planned:
     title: str
     changes: Mapping[str, str]
 
+    @property
+    def real(self) -> bool:
+        """Whether it needs data and a checkpoint."""
+        return "data" in self.changes
+
     def shown(self) -> str:
         """The command beside each figure."""
         return " ".join(["modelparity run jointbert", *self._set(self.changes)])
@@ -54,13 +59,12 @@ class Planned:
         return [f"--set {key}={value}" for key, value in changes.items()]
 
 
-def planned(seeds: int, *, real: bool) -> list[Planned]:
+def planned(seeds: int) -> list[Planned]:
     """Every ladder, softmax and CRF; independent trainings on the embedded task."""
     whole = {"lockstep_epochs": "0"}  # of the embedded task, float32 runs to the end
     over_seeds = {**whole, "seeds": str(seeds)} if seeds else whole
     tasks: dict[str, dict[str, str]] = {"embedded": over_seeds}
-    if real:
-        tasks |= {task: {"data": f"DATA/{task}", "checkpoint": "CHECKPOINT"} for task in TASKS}
+    tasks |= {task: {"data": f"DATA/{task}", "checkpoint": "CHECKPOINT"} for task in TASKS}
     found = []
     for task, changes in tasks.items():
         found.append(Planned(task, f"{TITLES[task]}, softmax", changes))
@@ -146,9 +150,9 @@ def main() -> int:
     given = parser.parse_args()
     if (given.data is None) != (given.checkpoint is None):
         parser.error("--data and --checkpoint go together")
-    plans = planned(given.seeds, real=given.data is not None)
-    unknown = set(given.only) - {plan.name for plan in plans}
-    if unknown:
+    shown = planned(given.seeds)
+    plans = [plan for plan in shown if given.data or not plan.real]
+    if unknown := set(given.only) - {plan.name for plan in plans}:
         parser.error(f"--only {' '.join(sorted(unknown))}: no such ladder")
     places = {f"DATA/{task}": given.data / task for task in TASKS} if given.data else {}
     places |= {"CHECKPOINT": given.checkpoint} if given.checkpoint else {}
@@ -157,14 +161,12 @@ def main() -> int:
         for plan in plans:
             if not given.only or plan.name in given.only:
                 run(plan, places, given)
-                write(plans, given.page)
+                write(shown, given.page)
         if given.data and given.results_seeds and not given.only:
             results(given)
-    runs = write(plans, given.page)
-    if any(one.report["outcome"] == "diverged" for one in runs):
-        return 1
-    aligned = [one for one in runs if one.report["outcome"] == "aligned"]
-    return 0 if len(aligned) == len(plans) else 3
+    outcomes = {one.name: one.report["outcome"] for one in write(shown, given.page)}
+    told = [outcomes.get(plan.name) for plan in plans]
+    return 1 if "diverged" in told else 0 if set(told) == {"aligned"} else 3
 
 
 if __name__ == "__main__":

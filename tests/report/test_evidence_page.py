@@ -60,7 +60,7 @@ def test_the_curves_stand_on_the_html_page(blocks):
 
 
 def test_the_page_shows_no_place_of_this_machine():
-    [plan] = [p for p in evidence.planned(16, real=True) if p.name == "snips-crf"]
+    [plan] = [p for p in evidence.planned(16) if p.name == "snips-crf"]
     assert plan.shown() == (
         "modelparity run jointbert --set data=DATA/snips --set checkpoint=CHECKPOINT --set crf=true"
     )
@@ -69,7 +69,7 @@ def test_the_page_shows_no_place_of_this_machine():
 
 
 def test_a_finished_run_is_not_run_again(tmp_path, monkeypatch):
-    plan = evidence.planned(16, real=False)[0]
+    plan = evidence.planned(16)[0]
     given = Namespace(out=tmp_path / "out", page=tmp_path / "evidence.md")
     calls = []
 
@@ -92,3 +92,18 @@ def test_a_finished_run_is_not_run_again(tmp_path, monkeypatch):
     monkeypatch.setattr(evidence, "source", lambda: "other code")
     evidence.run(plan, {}, given)
     assert len(calls) == 2
+
+
+def test_without_the_tasks_their_finished_ladders_stay_on_the_page(tmp_path, monkeypatch, report):
+    page, kept = tmp_path / "evidence.md", tmp_path / "evidence"
+    kept.mkdir()
+    made = {"command": "it", "source": "", "date": "2026-01-02"}
+    shown = json.dumps({**made, "report": evidence_page.excerpt(report)})
+    (kept / "atis.json").write_text(shown)
+    arguments = ["evidence.py", "--page-only", "--page", str(page), "--out", str(tmp_path / "out")]
+    monkeypatch.setattr(sys, "argv", arguments)
+    assert evidence.main() == 3  # the embedded task's are not there
+    assert "## ATIS, softmax: aligned" in page.read_text()
+    for name in ("embedded", "embedded-crf"):
+        (kept / f"{name}.json").write_text(shown)
+    assert evidence.main() == 0
