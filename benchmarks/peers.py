@@ -12,10 +12,12 @@ Run by itself this script asks again about the dumps that faults.py left in DIR.
 import argparse
 import hashlib
 import json
+import os
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -131,8 +133,9 @@ def ask(
     """Every tool's columns, in the order of TOOLS; the clean cases give the best thresholds."""
     pairs = sorted({tuple(files) for kinds in cases.values() for files in kinds.values()})
     columns: list[Column] = []
-    for tool in TOOLS:
-        found = _answers(tool, pairs, place, python)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # each is a process of its own
+        asked = list(pool.map(lambda tool: _answers(tool, pairs, place, python), TOOLS))
+    for tool, found in zip(TOOLS, asked, strict=True):
         if "answers" not in found:
             why = "not installed" if "missing" in found else f"does not run: {found['broken']}"
             columns.append(Column(tool, "", {}, found.get("version", ""), why))
