@@ -183,7 +183,7 @@ def as_markdown(blocks: Sequence[Block], pictures: str) -> str:
     return "\n\n".join(written) + "\n"
 
 
-APART = "h2 { margin-top: 3rem; }\n"  # here one card holds several sections
+APART = "h2 { margin-top: 3rem; } h3 { margin-top: 1.5rem; }\n"  # one card holds several sections
 
 
 def as_html(blocks: Sequence[Block]) -> str:
