@@ -74,7 +74,7 @@ class Worker:
         settings = self.settings(task)
         self.predict.start(settings)
         keep_freed()
-        run = self.train._begin(settings)
+        run = self.train._begin(settings, self.train.ALONE)
         losses = list(islice(self.train._epoch(run, settings, 0, 0), self.given.updates))
         self.models[task] = run
         return f"loss {losses[0]:.3f} -> {losses[-1]:.3f}"

@@ -47,7 +47,7 @@ def one_row(array, change):
         (np.clip(TALL, -0.5, 0.5), TALL, "values are cut to -0.5 ... 0.5"),
         (TALL * 0.0, TALL, "the candidate is zero everywhere"),
         (np.where(TALL > 1.0, 0.0, TALL), TALL, "of the elements are zero"),
-        (one_row(TALL, lambda row: -row), TALL, "only axis 0's 5 of 24 differ"),
+        (one_row(TALL, lambda row: -row), TALL, "only index 5 of 24 along axis 0 differs"),
         (one_row(TALL, lambda row: -row), TALL, "there the sign is reversed"),
         ((LABELS + 3) % 9, LABELS, "values are renumbered: 0 as 3"),
         (np.where(LABELS == 2, 5, LABELS), LABELS, "values fall together: 2 as 5"),

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from modelparity.diagnose import closing, replay
+from modelparity.diagnose import clipping, closing, replay
 from modelparity.diagnose.optimizers import Adam, adam
 
 UPDATES = 4
@@ -60,13 +60,26 @@ def group(names):
     return float(np.linalg.norm([NORMS[name] for name in names]))
 
 
+def twice(left):
+    """What is left where all are clipped by their norm after this."""
+    return left * shares([np.linalg.norm(left * list(NORMS.values()))] * 4)
+
+
 @pytest.mark.parametrize(
     ("left", "said"),
     [
         (shares(list(NORMS.values())), "clipped by its own norm"),
         (
             shares([group(["a.weight", "b.weight"]), group(["a.bias", "b.bias"])] * 2),
-            "the gradients of a group are clipped by their norm",
+            "the gradients of a group are clipped by their norm, not by that of all",
+        ),
+        (
+            shares([group(["a.weight", "a.bias"])] * 2 + [group(["b.weight", "b.bias"])] * 2),
+            "the gradients of a, b are each clipped by their norm",
+        ),
+        (
+            twice(shares([group(["a.weight", "b.weight"]), group(["a.bias", "b.bias"])] * 2)),
+            "of a group are clipped by their norm first, then all by theirs",
         ),
         (np.ones(4), "gradients are not clipped"),
         (2.0 * shares([group(NORMS)] * 4), "the limit is 2 in place of 1"),
@@ -74,7 +87,7 @@ def group(names):
 )
 def test_another_clipping_is_named(left, said):
     reference = shares([group(NORMS)] * 4)
-    tried = replay.clipping(NORMS, reference, GROUPS)
+    tried = clipping.shares(NORMS, reference, GROUPS)
     found = [str(hint) for hint in closing(left, reference, tried)]
     assert any(said in text for text in found), found
 

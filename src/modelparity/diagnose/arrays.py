@@ -237,7 +237,10 @@ def _part(c: Array, r: Array) -> tuple[str, tuple[Any, ...]] | None:
         count = c.shape[axis]
         hit = np.flatnonzero(differs.any(axis=tuple(a for a in range(c.ndim) if a != axis)))
         if hit.size <= FEW and hit.size <= count // 2 and (not best or hit.size / count < best[0]):
-            listed = ", ".join("the last" if i == count - 1 else str(i) for i in hit)
-            place = f"axis {axis}'s {listed} of {count}" if c.ndim > 1 else f"{listed} of {count}"
-            best = hit.size / count, f"only {place} differ", (slice(None),) * axis + (hit,)
+            one = hit.size == 1
+            listed = ", ".join(f"{i} (the last)" if i == count - 1 else str(i) for i in hit)
+            text = f"only {'index' if one else 'indices'} {listed} of {count}"
+            text += f" along axis {axis}" if c.ndim > 1 else ""
+            text += " differs" if one else " differ"
+            best = hit.size / count, text, (slice(None),) * axis + (hit,)
     return best[1:] if best else None

@@ -1,4 +1,4 @@
-"""Mistakes in clipping: what other norms and limits would leave of one gradient."""
+"""Mistakes in clipping: what other norms and limits would leave of gradients."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -41,8 +41,9 @@ def clipped(
         return
     limit = factor * (total + TORCH_CLIP_EPS)
     yield "gradients are not clipped", gradient
-    for text, share in _shares(name, norms, groups, limit):
-        yield text, gradient * share
+    place = list(norms).index(name)
+    for text, shares in _ways(norms, groups, limit):
+        yield text, gradient * shares[place]
     magnitudes = sum(float(np.abs(g, dtype=np.float64).sum()) for g in given.values())
     largest = max((float(np.abs(g).max()) for g in given.values() if g.size), default=0.0)
     for text, other in (
@@ -54,40 +55,58 @@ def clipped(
     yield f"every element is cut to {limit:.3g}", sketch(np.clip(raw, -limit, limit))
 
 
-def _shares(
-    name: str, norms: Mapping[str, float], groups: Mapping[str, object], limit: float
-) -> Iterator[tuple[str, float]]:
-    """(a mistake in words, the share of the gradient that it leaves)."""
-    own, total = norms[name], _joint(norms.values())
+def shares(
+    norms: Mapping[str, float], factors: Array, groups: Mapping[str, object]
+) -> Iterator[Hypothesis]:
+    """What other ways of clipping leave of each gradient, as a share, in the order of `norms`.
+
+    norms  of the gradients before the clipping; factors  what the reference leaves of each: where
+    it clips all by one norm they are equal, and tell the limit; groups  as above
+    """
+    factor = float(np.median(factors))
+    yield "gradients are not clipped", np.ones_like(factors)
+    if np.abs(factors - factor).max() <= REPRODUCES * factor and factor < 1.0:
+        yield from _ways(norms, groups, factor * (_joint(norms.values()) + TORCH_CLIP_EPS))
+
+
+def _ways(
+    norms: Mapping[str, float], groups: Mapping[str, object], limit: float
+) -> Iterator[Hypothesis]:
+    """(a mistake in words, the share that it leaves of each gradient)."""
+    own, total = np.array(list(norms.values())), _joint(norms.values())
     eps, without = TORCH_CLIP_EPS, "without PyTorch's 1e-6"
-    text = "every gradient is clipped by its own norm"
-    yield text, _share(limit, own + eps)
-    yield f"{text}, {without}", _share(limit, own)
-    twice = _joint(min(norm, limit) for norm in norms.values())
-    first = _share(limit, own)
-    yield f"{text} first, then all by theirs", first * _share(limit, twice + eps)
-    yield f"the norm is taken {without}", limit / total
-    yield "1e-6 is added to the norm", limit / (total + 2.0 * eps)
-    group = [n for n in norms if groups.get(n) == groups.get(name)]
-    part = name.partition(".")[0]
-    for text, members in (
-        (f"the {len(group)} gradients of a group are clipped by their norm", group),
+    parts = sorted({name.partition(".")[0] for name in norms})
+    for text, keys in (
+        ("every gradient is clipped by its own norm", list(norms)),
         (
-            f"the gradients of {part} are clipped by their own norm",
-            [n for n in norms if n.partition(".")[0] == part],
+            "the gradients of a group are clipped by their norm",
+            [repr(groups.get(name)) for name in norms],
+        ),
+        (
+            f"the gradients of {', '.join(parts[:3])} are each clipped by their norm",
+            [name.partition(".")[0] for name in norms],
         ),
     ):
-        joint = _joint(norms[n] for n in members)
-        if 0 < len(members) < len(norms):
-            yield f"{text}, not by that of all", _share(limit, joint + eps)
+        found, group = np.unique(keys, return_inverse=True)
+        if found.size > 1:
+            joint = np.sqrt(np.bincount(group, own**2))[group]
+            first = _share(limit, joint + eps)
+            yield f"{text}, not by that of all", first
             yield f"{text}, not by that of all, {without}", _share(limit, joint)
+            again = _share(limit, _joint(own * first) + eps)
+            yield f"{text} first, then all by theirs", first * again
+    everywhere = np.ones_like(own)
+    yield f"the norm is taken {without}", everywhere * _share(limit, total)
+    yield "1e-6 is added to the norm", everywhere * _share(limit, total + 2.0 * eps)
     for other in (0.1, 0.5, 2.0, 5.0, 10.0):
         text = f"the limit is {limit * other:.3g} in place of {limit:.3g}"
-        yield text, _share(other * limit, total + eps)
+        yield text, everywhere * _share(other * limit, total + eps)
 
 
-def _share(limit: float, norm: float) -> float:
-    return min(1.0, limit / norm) if norm else 1.0
+def _share(limit: float, norm: Array | float) -> Array:
+    """What clipping at `limit` leaves of a gradient of this norm; all of it where it is zero."""
+    shared: Array = np.minimum(1.0, limit / np.maximum(norm, np.finfo(np.float64).tiny))
+    return shared
 
 
 def _joint(norms: Iterable[float]) -> float:

@@ -3,14 +3,13 @@
 A side's own gradients and rates go in, so that a mistake is told from what follows of it.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from modelparity.diagnose import Hypothesis
-from modelparity.diagnose.clipping import TORCH_CLIP_EPS
 from modelparity.diagnose.optimizers import REPRODUCES, Adam, adam, variants
 from modelparity.diff import rms
 
@@ -108,47 +107,6 @@ def _decays(replay: Replay, plain: Adam) -> Iterator[tuple[str, Adam]]:
             more = np.where([e == end for e in ends], decay, own)
             yield f"parameters that end in {end} decay by {decay:g}", replace(plain, decay=more)
     yield f"every parameter decays by {decay:g}", replace(plain, decay=np.full_like(own, decay))
-
-
-def clipping(
-    norms: Mapping[str, float], factors: Array, groups: Mapping[str, object]
-) -> Iterator[Hypothesis]:
-    """The share of each gradient, in the order of `norms`, that other ways of clipping leave.
-
-    norms  of the gradients before the clipping; factors  what the reference leaves of each: where
-    it clips all by one norm they are equal, and tell the limit; groups  parameter -> whatever tells
-    the optimizer's groups apart
-    """
-    own = np.array(list(norms.values()))
-    total = float(np.linalg.norm(own))
-    factor = float(np.median(factors))
-    limit = factor * (total + TORCH_CLIP_EPS)
-    yield "gradients are not clipped", np.ones_like(own)
-    if not np.abs(factors - factor).max() <= REPRODUCES * factor or factor >= 1.0:
-        return
-
-    def share(norm: Array | float, eps: float = TORCH_CLIP_EPS) -> Array:
-        with np.errstate(divide="ignore"):
-            shared: Array = np.minimum(1.0, limit / (np.broadcast_to(norm, own.shape) + eps))
-        return shared
-
-    yield "every gradient is clipped by its own norm", share(own)
-    yield "every gradient is clipped by its own norm, without PyTorch's 1e-6", share(own, 0.0)
-    first = share(own)
-    twice = float(np.linalg.norm(own * first))
-    text = "every gradient is clipped by its own norm first, then all by theirs"
-    yield text, first * share(twice)
-    keys = [repr(groups.get(name)) for name in norms]
-    joint = np.array([np.linalg.norm(own[[k == key for k in keys]]) for key in keys])
-    if len(set(keys)) > 1:
-        text = "the gradients of a group are clipped by their norm, not by that of all"
-        yield text, share(joint)
-        yield f"{text}, without PyTorch's 1e-6", share(joint, 0.0)
-    yield "the norm is taken without PyTorch's 1e-6", share(total, 0.0)
-    yield "1e-6 is added to the norm", share(total + TORCH_CLIP_EPS)
-    for other in (0.1, 0.5, 2.0, 5.0, 10.0):
-        text = f"the limit is {limit * other:.3g} in place of {limit:.3g}"
-        yield text, np.minimum(1.0, other * share(total))
 
 
 def decayed_gradient(c: Array, r: Array, parameter: Array) -> float | None:

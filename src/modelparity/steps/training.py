@@ -20,7 +20,7 @@ from modelparity.steps.recorder import Batch, Recorder
 from modelparity.steps.trace import Trace
 from modelparity.steps.updates import Training, first_batches
 from modelparity.steps.why_later import wrong_later
-from modelparity.steps.why_training import why_training
+from modelparity.steps.why_training import first_apart, why_training
 from modelparity.steps.why_updates import why_curve
 
 NUMBER, NAME, TITLE = 10, "training", "training"
@@ -178,7 +178,7 @@ def _why(evidence: Evidence, learnt_alike: bool, finding: Finding) -> Iterator[H
             found = list(why_training(evidence))
         yield from found
         if len(found) <= 1:  # no cause: at least what it can be, and how they part
-            yield from _by_dropout(finding)
+            yield from _by_dropout(evidence, finding)
             yield from why_curve(finding)
     elif "/score/" in finding.name and learnt_alike:
         yield Hint(
@@ -187,8 +187,11 @@ def _why(evidence: Evidence, learnt_alike: bool, finding: Finding) -> Iterator[H
         )
 
 
-def _by_dropout(finding: Finding) -> Iterator[Hint]:
+def _by_dropout(evidence: Evidence, finding: Finding) -> Iterator[Hint]:
     """What is left where step 7 made the same updates without dropout."""
+    apart = first_apart(evidence)
+    if apart and apart[1] not in ("loss", "norm"):  # behind the gradients dropout is past
+        return
     first = curves.parting(*finding.compared) if finding.compared else None
     if first is not None and 0 < first < backward.UPDATES:
         yield Hint(

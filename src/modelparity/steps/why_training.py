@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from modelparity.diagnose import Hint, closing, curves, replay, schedules
+from modelparity.diagnose import Hint, clipping, closing, curves, replay, schedules
 from modelparity.recording import Recording
 from modelparity.steps.evidence import Evidence
 from modelparity.steps.why_updates import rule_of, why_set, why_sites
@@ -178,7 +178,7 @@ def _why_clipped(evidence: Evidence, update: int) -> Iterator[Hint]:
     c, r = (a[kept] / b[kept] for a, b in zip(after, before, strict=True))
     left = [name for name, keep in zip(names, kept, strict=True) if keep]
     groups = evidence.reference.facts.get("optimizer", {}).get("decay", {})
-    tried = replay.clipping(dict(zip(left, before[0][kept], strict=True)), r, groups)
+    tried = clipping.shares(dict(zip(left, before[0][kept], strict=True)), r, groups)
     yield from in_words(closing(c, r, tried))
     decayed = [name for name, decay in groups.items() if decay and name in left]
     if decayed:
