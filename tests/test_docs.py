@@ -312,6 +312,15 @@ def test_further_red_steps_are_left_out_of_the_failing_report(generate):
     assert golden.strip().splitlines()[-1] in shown
 
 
+def test_the_readme_shows_the_totals_of_the_page_of_faults(generate):
+    shown = generate.caught(generate.FAULTS.read_text(encoding="utf-8"))
+    assert shown == generate.block(README, "caught")
+    names = [row.split("|")[1].strip() for row in shown.splitlines()[2:]]
+    assert names[0] == "modelparity"
+    tools = {"reprod_log", "padiff", "polygraphy", "assert_close", "cosine"}
+    assert {name.split()[0] for name in names[1:]} == tools
+
+
 def test_the_readmes_record_has_the_generated_form(generate):
     head, rule, *rows = generate.block(README, "record").splitlines()
     assert head == f"| {' | '.join(generate.HEAD)} |"
