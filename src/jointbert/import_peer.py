@@ -7,32 +7,25 @@ it began from; both may lie elsewhere.
 
 import json
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-import safetensors
-from safetensors import SafetensorError
 
 from jointbert import saved
 from jointbert.bert_files import check_config, check_vocabulary, read_json
 from jointbert.inputs import WEIGHTS, check_length
 from jointbert.labels import INTENT_FILE, SECTION, SLOT_FILE, Labels, read_labels
 from jointbert.parameters import check_shapes, own_name, wanted_shapes
-from jointbert.parser import require
 from modelparity import InputError, UsageError
+from modelparity.compare.read import whole_array
+from modelparity.formats import open_tensors
 
 BIN = "pytorch_model.bin"
 # Its defaults; what a model was trained with is in the pickled arguments. Only training reads
 # the dropout and the coefficient.
 ASSUMED = {"dropout": 0.1, "ignore_index": 0, "slot_loss_coef": 1.0}
-
-FLOATS = {"F16": "<f2", "F32": "<f4", "F64": "<f8"}  # safetensors' names
-
-# NumPy's own reader has no bfloat16.
-_deserialize: Callable[[bytes], list[tuple[str, dict[str, Any]]]] = safetensors.deserialize
 
 Arrays = dict[str, np.ndarray[Any, Any]]
 
@@ -86,50 +79,19 @@ def _labels(directory: Path) -> Labels:
 
 
 def _weights(source: Path) -> Arrays:
-    path = source / WEIGHTS
-    if path.exists():
-        found = _safetensors(path)
-    elif (source / BIN).exists():
-        try:
-            require("torch")
-        except UsageError:
-            raise UsageError(
-                f"{source / BIN}: only PyTorch reads it; run the import where PyTorch is installed,"
-                " Paddle reads the result"
-            ) from None
-        from jointbert.in_torch.pickled import read
-
-        found = read(source / BIN)
-    else:
+    """The parameters, under our names."""
+    path = next((source / n for n in (WEIGHTS, BIN) if (source / n).exists()), None)
+    if path is None:
         raise InputError(f"{source}: neither {WEIGHTS} nor {BIN}; no parameters to import")
-    arrays = {own_name(n): a for n, a in found.items() if not _unused(n)}
-    for name, array in arrays.items():
-        if array.dtype.kind != "f":
-            raise InputError(f"{source}: {name} holds {array.dtype}; parameters are floats")
-    return arrays
+    found = {name: t for name, t in open_tensors(path).items() if not _unused(name)}
+    for name, tensor in found.items():
+        if not tensor.dtype.startswith(("float", "bfloat")):
+            raise InputError(f"{path}: {name} holds {tensor.dtype}; parameters are floats")
+    return {own_name(name): whole_array(tensor) for name, tensor in found.items()}
 
 
 def _unused(name: str) -> bool:
     return name.endswith("position_ids")
-
-
-def _safetensors(path: Path) -> Arrays:
-    """The arrays of a file; bfloat16, which NumPy lacks, as float32."""
-    found = {}
-    try:
-        for name, entry in _deserialize(path.read_bytes()):
-            if entry["dtype"] == "BF16":  # the upper half of a float32
-                array = (np.frombuffer(entry["data"], "<u2").astype("<u4") << 16).view("<f4")
-            elif entry["dtype"] in FLOATS:
-                array = np.frombuffer(entry["data"], FLOATS[entry["dtype"]])
-            elif _unused(name):
-                continue
-            else:
-                raise InputError(f"{path}: {name} holds {entry['dtype']}; parameters are floats")
-            found[name] = array.reshape(entry["shape"])
-    except (SafetensorError, OSError) as error:
-        raise InputError(f"{path}: not a safetensors file ({error}); fetch it again") from None
-    return found
 
 
 def _check_shape(arrays: Arrays, kind: str, count: int, path: Path) -> None:
