@@ -85,12 +85,14 @@ def record_side(order: SideOrder, progress: Progress) -> None:
             start(lambda: _record_beside(crew, hidden, every=True), recorded[1:])
 
 
-def side_by_side(orders: Sequence[SideOrder], at_once: int, progress: Progress) -> None:
+def side_by_side(crew: Crew, orders: Sequence[SideOrder], at_once: int) -> None:
     """Run these processes, so many at once; the first that fails ends all.
 
     Errors as of `record_side`.
     """
-    _side_by_side(Crew(progress), orders, at_once)
+    with crew.at_work(at_once) as start:
+        for order in orders:
+            start(partial(crew.hear, order.role, order.command()), ())
 
 
 def processes(out: Path) -> int:
@@ -174,7 +176,7 @@ def _record_beside(crew: Crew, order: SideOrder, *, every: bool = False) -> None
         make(unfinished(order.out))
         beside = [names[n::at_once] if every else [names[n]] for n in range(at_once)]
         orders = [replace(order, beside=tuple(some)) for some in beside]
-        _side_by_side(crew, orders, at_once)
+        side_by_side(crew, orders, at_once)
 
 
 def _left_beside(order: SideOrder) -> list[str]:
@@ -190,9 +192,3 @@ def _record_more(crew: Crew, ours: SideOrder, theirs: SideOrder) -> None:
         if check(ours.out, theirs.out, steps=steps).outcome is not Outcome.INCONCLUSIVE:
             return
         _record_beside(crew, ours)
-
-
-def _side_by_side(crew: Crew, orders: Sequence[SideOrder], at_once: int) -> None:
-    with crew.at_work(at_once) as start:
-        for order in orders:
-            start(partial(crew.hear, order.role, order.command()), ())

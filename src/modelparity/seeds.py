@@ -17,7 +17,7 @@ from types import MappingProxyType
 
 from modelparity import process, record
 from modelparity.cases import load_case, load_fault, resolve_settings
-from modelparity.crew import Progress
+from modelparity.crew import Crew, Progress
 from modelparity.errors import InputError, UsageError
 from modelparity.model import Case, Fault
 from modelparity.recording import broken_seals, digest, file_digest, read
@@ -56,7 +56,7 @@ def train(orders: list[SideOrder], count: int, progress: Progress) -> None:
         for first in range(1, min(workers, count) + 1)
         for order in orders
     ]
-    side_by_side(jobs, at_once, progress)
+    side_by_side(Crew(progress), jobs, at_once)
 
 
 def record_seeds(
