@@ -9,7 +9,6 @@ accused, and how many would be if float32 were not run again across the kinks of
 
 import argparse
 import gc
-import json
 import sys
 import tempfile
 import warnings
@@ -21,6 +20,8 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     import torch  # noqa: F401  # isort: skip
     import paddle  # noqa: F401
+
+from rows import append_row, read_rows
 
 from modelparity import Case, Outcome, check
 from modelparity.record import record
@@ -47,12 +48,6 @@ def tried(case: Case, seed: int, steps: tuple[int, ...]) -> dict[str, Any]:
     }
 
 
-def finished(path: Path) -> list[dict[str, Any]]:
-    """The lines so far; one that was being written when the machine stopped is no result."""
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    return [json.loads(line) for line in lines if line.endswith("}")]
-
-
 def main() -> int:
     """Try the seeds that have no result yet, and sum up."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -67,16 +62,16 @@ def main() -> int:
     case, steps = getattr(cases, CASES[given.case]), tuple(map(int, given.steps.split(",")))
     gc.collect()
     gc.freeze()  # or looking through what is imported after every model would take half of the time
-    given.out.parent.mkdir(parents=True, exist_ok=True)
 
     def mine() -> dict[int, dict[str, Any]]:
-        found = [f for f in finished(given.out) if (f["case"], f["steps"]) == (case.name, [*steps])]
+        found = [
+            f for f in read_rows(given.out) if (f["case"], f["steps"]) == (case.name, [*steps])
+        ]
         return {f["seed"]: f for f in found if f["seed"] <= given.seeds}
 
     for seed in sorted(set(range(1, given.seeds + 1)) - set(mine())):
         found = tried(case, seed, steps)
-        with given.out.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(found) + "\n")
+        append_row(given.out, found)
         what = f"accused: {found['accused']}" if found["accused"] else "not accused"
         print(f"{case.name}, seed {seed}: {what}{', by another run' * bool(found['chance'])}")
     done = mine().values()

@@ -11,7 +11,6 @@ scores of step 3 was left inconclusive, else 0.
 """
 
 import argparse
-import json
 import multiprocessing
 import os
 import platform
@@ -26,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from clean_grid import AXES, TASKS, Run, inputs, real, sample
+from rows import append_row, read_rows
 
 from modelparity import InputError, Outcome, ParityError, check
 from modelparity.check import ALL_STEPS
@@ -107,16 +107,7 @@ def undecided(found: Found) -> list[int]:
 
 def finished(path: Path) -> dict[str, Found]:
     """The last line of every run, by the key of its settings."""
-    if not path.exists():
-        return {}
-    found: dict[str, Found] = {}
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            one = json.loads(line)
-        except ValueError:  # it was being written when the machine stopped: it is no result
-            continue
-        found[one["key"]] = one
-    return found
+    return {found["key"]: found for found in read_rows(path)}
 
 
 def go(runs: Iterable[Run], given: argparse.Namespace, results: Path) -> dict[str, Found]:
@@ -125,7 +116,6 @@ def go(runs: Iterable[Run], given: argparse.Namespace, results: Path) -> dict[st
     left = [run for run in runs if key(run) not in done or "failed" in done[key(run)]]
     count, steps = len(runs) - len(left), ALL_STEPS if given.real else STEPS
     files = [inputs(run, given.shared, given.out) for run in left]
-    results.parent.mkdir(parents=True, exist_ok=True)
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(given.jobs, mp_context=context) as pool:
         asked = [
@@ -135,8 +125,7 @@ def go(runs: Iterable[Run], given: argparse.Namespace, results: Path) -> dict[st
         for future in as_completed(asked):
             found = future.result()
             done[found["key"]] = found
-            with results.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(found) + "\n")
+            append_row(results, found)
             count += 1
             print(f"[{count:3}/{len(runs)}] {line(found)}", flush=True)
     return {key(run): done[key(run)] for run in runs}

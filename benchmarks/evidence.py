@@ -63,10 +63,9 @@ def planned(seeds: int) -> list[Planned]:
     """Every ladder, softmax and CRF; independent trainings on the embedded task."""
     whole = {"lockstep_epochs": "0"}  # of the embedded task, float32 runs to the end
     over_seeds = {**whole, "seeds": str(seeds)} if seeds else whole
-    tasks: dict[str, dict[str, str]] = {"embedded": over_seeds}
-    tasks |= {task: {"data": f"DATA/{task}", "checkpoint": "CHECKPOINT"} for task in TASKS}
+    real = {task: {"data": f"DATA/{task}", "checkpoint": "CHECKPOINT"} for task in TASKS}
     found = []
-    for task, changes in tasks.items():
+    for task, changes in {"embedded": over_seeds, **real}.items():
         found.append(Planned(task, f"{TITLES[task]}, softmax", changes))
         crf = {**changes, "crf": "true"}
         found.append(Planned(f"{task}-crf", f"{TITLES[task]}, CRF", crf))

@@ -30,6 +30,7 @@ import peers
 from causes import cause_named, hints
 from clean_runs import finished, source
 from faults_page import HEAD, LEGEND, Page, Row, line, page, sums
+from rows import append_row
 
 from modelparity import Fault, Outcome, Report, check
 from modelparity.cases import load_case, load_faults
@@ -68,11 +69,12 @@ class Bench:
     def each(self, work: Callable[[T], Row], items: Mapping[str, T]) -> list[Row]:
         """Do what has no row yet, side by side, and print each row as it comes, in order."""
         state = [source(), file_digest(Path(__file__).with_name("causes.py"))]
+        keys = {name: digest([state, name]) for name in items}
         results, rows = self.out / "rows.jsonl", list[Row]()
         done = finished(results)
 
         def made(name: str) -> Row:
-            if found := done.get(digest([state, name])):
+            if found := done.get(keys[name]):
                 if found["dumped"]:
                     self.cases[name] = found["dumped"]
                 return Row(**found["row"])
@@ -82,10 +84,9 @@ class Bench:
             for name, row in zip(items, pool.map(made, items), strict=True):
                 print(line(row), flush=True)
                 rows.append(row)
-                if (key := digest([state, name])) not in done:
-                    told = {"key": key, "row": vars(row), "dumped": self.cases.get(name)}
-                    with results.open("a", encoding="utf-8") as lines:
-                        lines.write(json.dumps(told) + "\n")
+                if keys[name] not in done:
+                    told = {"row": vars(row), "dumped": self.cases.get(name)}
+                    append_row(results, {"key": keys[name], **told})
         return rows
 
 

@@ -8,12 +8,13 @@ one right run in 200 is accused, or a wrong one is missed.
 """
 
 import argparse
-import json
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+from rows import append_row, read_rows
 
 from modelparity import Fault, Outcome, check
 from modelparity.cases import load_case
@@ -141,9 +142,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=ROOT / "out" / "initialisers.jsonl")
     parser.add_argument("--markdown", type=Path)
     given = parser.parse_args()
-    given.out.parent.mkdir(parents=True, exist_ok=True)
-    lines = given.out.read_text(encoding="utf-8").splitlines() if given.out.exists() else []
-    found = [json.loads(line) for line in lines]
+    found = read_rows(given.out)
     done = {(f["seed"], f["wrong"]) for f in found}
     wanted = [(seed, "") for seed in range(given.runs)]
     wanted += [(seed, wrong) for wrong in WRONG for seed in range(given.wrong)]
@@ -152,8 +151,7 @@ def main() -> int:
             continue
         # Far apart: the step draws from the seeds that follow.
         found.append(judged(1000 * (seed + 1), wrong) | {"seed": seed})
-        with given.out.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(found[-1]) + "\n")
+        append_row(given.out, found[-1])
         print(f"{number}/{len(wanted)} {wrong or 'right'}: {found[-1]['outcome']}", file=sys.stderr)
     print(page(found))
     if given.markdown:

@@ -22,6 +22,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from rows import append_row, read_rows
+
 FRAMEWORKS = ("torch", "paddle")
 PACKAGES = ("torch", "paddlepaddle", "transformers")
 SCORES = {
@@ -101,9 +103,7 @@ def found_beside(page: Path) -> Path:
 
 def finished(page: Path) -> dict[Key, Run]:
     """What has been trained by the recipes as they are."""
-    path = found_beside(page)
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    runs = [json.loads(line) for line in lines]
+    runs = read_rows(found_beside(page))
     kept = [one for one in runs if one["recipe"] == RECIPES[one["name"]].options]
     return {(one["name"], one["framework"], one["seed"]): one for one in kept}
 
@@ -201,8 +201,7 @@ def main() -> int:
         started = [pool.submit(run, given, *key) for key in wanted]
         try:
             for one in as_completed(started):
-                with found_beside(given.page).open("a", encoding="utf-8") as file:
-                    file.write(json.dumps(one.result()) + "\n")
+                append_row(found_beside(given.page), one.result())
                 write(given.page, seeds)
         except SystemExit:
             pool.shutdown(cancel_futures=True)

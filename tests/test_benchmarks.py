@@ -411,8 +411,9 @@ def test_a_bench_of_faults_goes_on_where_it_was_stopped(tmp_path):
     first = faults.Bench("toy", tmp_path, 1).each(work, {"one": "one"})
     with (tmp_path / "rows.jsonl").open("a") as lines:
         lines.write('{"key": "cut off')
-    rows = faults.Bench("toy", tmp_path, 1).each(work, names)
-    assert made == ["one", "two"]
+    for _ in range(2):  # what is written behind a line that was cut off is found again
+        rows = faults.Bench("toy", tmp_path, 1).each(work, names)
+        assert made == ["one", "two"]
     assert faults_page.line(rows[0]) == faults_page.line(first[0])
 
 

@@ -285,7 +285,7 @@ def test_clipping_every_tensor_by_its_own_norm_is_named():
         (lambda g: max(np.abs(a).max() for a in g.values()), "the largest element is the norm"),
         (
             lambda g: np.sqrt(sum((a**2).sum() for n, a in g.items() if n.startswith("bert."))),
-            "are each clipped by their norm",
+            "the gradients of bert, head are each clipped by their norm, not by that of all",
         ),
     ],
 )

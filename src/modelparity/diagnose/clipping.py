@@ -42,8 +42,8 @@ def clipped(
     limit = factor * (total + TORCH_CLIP_EPS)
     yield "gradients are not clipped", gradient
     place = list(norms).index(name)
-    for text, shares in _ways(norms, groups, limit):
-        yield text, gradient * shares[place]
+    for text, left in _ways(norms, groups, limit):
+        yield text, gradient * left[place]
     magnitudes = sum(float(np.abs(g, dtype=np.float64).sum()) for g in given.values())
     largest = max((float(np.abs(g).max()) for g in given.values() if g.size), default=0.0)
     for text, other in (
