@@ -1,4 +1,4 @@
-"""Finished pieces of work, one a line of a .jsonl file: a benchmark goes on where it was stopped."""
+"""Finished work, a line each of a .jsonl file: so a benchmark goes on where it was stopped."""
 
 import json
 from collections.abc import Mapping
