@@ -15,6 +15,7 @@ SHARED = (
     "characters",
     "crf",
     "data",
+    "kernels",
     "loss",
     "metrics",
     "model",

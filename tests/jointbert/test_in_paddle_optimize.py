@@ -9,6 +9,8 @@ from frameworks import import_paddle
 
 paddle = import_paddle()
 
+from jointbert.in_paddle import kernels  # noqa: E402
+from jointbert.in_paddle.kernels import memory  # noqa: E402
 from jointbert.in_paddle.model import JointBert, build_model  # noqa: E402
 from jointbert.in_paddle.optimize import (  # noqa: E402
     AdamW,
@@ -150,6 +152,49 @@ def test_the_norm_of_a_large_float32_gradient_keeps_its_digits():
 
 def test_without_any_gradient_there_is_nothing_to_clip():
     assert clip_gradients([paddle.create_parameter([2], "float32")], 1.0) == 0.0
+
+
+def test_a_transposed_gradient_is_clipped_and_applied_like_any_other():
+    # Paddle leaves one where the weight was transposed by a view.
+    array = np.random.default_rng(1).normal(size=(3, 4))
+    ends, norms = [], []
+    for gradient in (paddle.to_tensor(array), paddle.to_tensor(array.T.copy()).T):
+        parameter = paddle.create_parameter([3, 4], "float64")
+        parameter.set_value(paddle.ones([3, 4], "float64"))
+        parameter.grad = gradient
+        optimizer = AdamW(0.1, parameters=[parameter], apply_decay_param_fun=lambda _: True)
+        norms.append(clip_gradients([parameter], 1.0))
+        optimizer.step()
+        ends.append((parameter.numpy(), parameter.grad.numpy()))
+    assert not gradient.is_contiguous()
+    assert norms == pytest.approx([np.linalg.norm(array)] * 2, rel=1e-15)
+    np.testing.assert_array_equal(ends[0], ends[1])
+
+
+def test_memory_is_written_through_and_outlives_its_tensor():
+    tensor = paddle.arange(6, dtype="float32").reshape([2, 3])
+    array = memory(tensor)
+    array[4] = 7.0
+    assert tensor.numpy()[1, 1] == 7.0
+    del tensor
+    others = [paddle.zeros([2, 3]) for _ in range(50)]  # one would lie where it was
+    assert array.tolist() == [0, 1, 2, 3, 7, 5], others
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "int64"])
+def test_memory_of_another_kind_is_refused(dtype: str):
+    with pytest.raises(ValueError, match=rf"expected a contiguous float32.*not paddle.{dtype}"):
+        memory(paddle.ones([2]).astype(dtype))
+
+
+def test_the_loops_are_compiled_where_nothing_can_be_kept(monkeypatch: pytest.MonkeyPatch):
+    def njit(cache: bool = False, **_: Any) -> Callable[[Any], Any]:
+        if cache:
+            raise RuntimeError("cannot cache function: no locator available")
+        return lambda function: function
+
+    monkeypatch.setattr(kernels, "njit", njit)
+    assert kernels._compiled()(sum)([1, 2]) == 3
 
 
 def test_the_ladder_reads_betas_eps_and_decay_of_the_optimizer(prepared: Prepare):

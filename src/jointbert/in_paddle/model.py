@@ -17,7 +17,7 @@ from jointbert.in_paddle.bert import BertModel, Config, linear
 from jointbert.in_paddle.crf import CRF
 from jointbert.in_paddle.data import label_sets
 from jointbert.in_paddle.loss import intent_loss, slot_loss
-from jointbert.in_paddle.strides import views
+from jointbert.in_paddle.strides import without_views
 from modelparity import InputError
 
 HEADS = ("intent_classifier.", "slot_classifier.", "crf.")
@@ -74,7 +74,7 @@ class JointBert(nn.Layer):
         self.slot_classifier = Classifier(config, task.slots, task.dropout)
         self.crf = CRF(task.slots) if task.crf else None
 
-    @views(False)
+    @without_views()
     def encode(
         self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor
     ) -> dict[str, Tensor]:
@@ -87,7 +87,7 @@ class JointBert(nn.Layer):
             "slot_logits": self.slot_classifier(sequence),  # (B, T, S)
         }
 
-    @views(False)
+    @without_views()
     def forward(
         self,
         input_ids: Tensor,

@@ -9,16 +9,14 @@ FLAG = "FLAGS_use_stride_kernel"
 
 
 @contextmanager
-def views(wanted: bool) -> Iterator[None]:
-    """Slices and transposed tensors are views meanwhile, or copies.
+def without_views() -> Iterator[None]:
+    """Slices and transposed tensors are copies meanwhile.
 
-    Copies for what computes: a matrix product of a view first makes a copy after all, by a CPU
-    kernel so slow that a training step took a third longer. Views for what writes through them.
-    What was computed on views cannot be differentiated while slices are copies; the reverse can.
-    The flag is the process's, so it is put back.
+    A matrix product of a view first makes a copy after all, by a CPU kernel so slow that a training
+    step took a third longer. The flag is the process's, so it is put back.
     """
     before = paddle.get_flags(FLAG)
-    paddle.set_flags({FLAG: wanted})
+    paddle.set_flags({FLAG: False})
     try:
         yield
     finally:

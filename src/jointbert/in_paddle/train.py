@@ -15,7 +15,7 @@ from jointbert.in_paddle.data import Batch, Settings, encode, training_batches, 
 from jointbert.in_paddle.metrics import evaluate
 from jointbert.in_paddle.model import JointBert, build_model
 from jointbert.in_paddle.optimize import AdamW, build_optimizer, update
-from jointbert.in_paddle.strides import views
+from jointbert.in_paddle.strides import without_views
 from jointbert.in_paddle.together import ALONE, Ranks
 from jointbert.workers import PeerLost
 from modelparity import InputError
@@ -149,7 +149,7 @@ def _update(run: _Run, settings: Settings, group: Sequence[Batch]) -> float:
     for batch in group:
         part = together.loss(run.ranks, run.model, _tensors(batch))
         part = part / len(group) if len(group) > 1 else part
-        with views(False):
+        with without_views():
             part.backward()
         total += part.item()
     total = together.add_up(run.ranks, run.model, total)
