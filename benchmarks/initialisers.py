@@ -1,16 +1,21 @@
 """Judge initialisers: right ones, which must not be accused, and wrong ones, which must be caught.
 
-    python benchmarks/initialisers.py [--runs 200] [--wrong 20] [--out FILE] [--markdown FILE]
+    python benchmarks/initialisers.py [--runs 200] [--wrong 20] [--jobs N] [--out FILE]
+                                      [--markdown FILE]
 
-Each run records step 9 of the embedded model on both sides, in its own seed, and judges it. Every
-finished run is a line of --out: the command goes on where it was stopped. Exit code 1 if more than
-one right run in 200 is accused, or a wrong one is missed.
+Each run records step 9 of the embedded model on both sides, in its own seed, and judges it; the
+ports of one seed are judged by one recording of the reference. Every finished run is a line of
+--out: the command goes on where it was stopped. Exit code 1 if more than one right run in 200 is
+accused, or a wrong one is missed.
 """
 
 import argparse
+import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -96,30 +101,31 @@ def fault(change: Callable[[Any], None]) -> Fault:
     return Fault("wrong", STEP, "drawn", "a wrong initialiser", override)
 
 
-def judged(seed: int, wrong: str) -> dict[str, Any]:
-    """The outcome of step 9 for one seed, the port's initialiser right or wrong."""
-    case, changes = load_case(CASE), {"seed": str(seed)}
+def judged(seed: int, ports: Sequence[str]) -> list[dict[str, Any]]:
+    """The outcome of step 9 for one seed and each port; "" draws as the reference does."""
+    # Far apart: the step draws from the seeds that follow.
+    case, changes = load_case(CASE), {"seed": str(1000 * (seed + 1))}
+    found = []
     with tempfile.TemporaryDirectory() as place:
-        sides = {"reference": Path(place, "reference"), "candidate": Path(place, "candidate")}
-        for role, out in sides.items():
+        reference = Path(place, "reference")
+        asked: dict[str, Any] = {"steps": (STEP,), "changes": changes}
+        record(case, "reference", case.reference, reference, given=None, **asked)
+        for number, wrong in enumerate(ports):
+            candidate = Path(place, str(number))
+            planted = fault(WRONG[wrong]) if wrong else None
             record(
                 case,
-                role,
-                getattr(case, role),
-                out,
-                given=sides["reference"] if role == "candidate" else None,
-                steps=(STEP,),
-                changes=changes,
-                fault=fault(WRONG[wrong]) if wrong and role == "candidate" else None,
+                "candidate",
+                case.candidate,
+                candidate,
+                given=reference,
+                fault=planted,
+                **asked,
             )
-        verdict = check(sides["reference"], sides["candidate"], steps=(STEP,)).verdicts[0]
-    return {
-        "seed": seed,
-        "wrong": wrong,
-        "outcome": verdict.outcome.value,
-        "reason": verdict.reason,
-        "notes": verdict.notes,
-    }
+            verdict = check(reference, candidate, steps=(STEP,)).verdicts[0]
+            told = {"outcome": verdict.outcome.value, "reason": verdict.reason}
+            found.append({"seed": seed, "wrong": wrong, **told, "notes": verdict.notes})
+    return found
 
 
 def page(found: list[dict[str, Any]]) -> str:
@@ -139,20 +145,25 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--runs", type=int, default=200, help="with the right initialiser")
     parser.add_argument("--wrong", type=int, default=20, help="with each wrong one")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="seeds at once")
     parser.add_argument("--out", type=Path, default=ROOT / "out" / "initialisers.jsonl")
     parser.add_argument("--markdown", type=Path)
     given = parser.parse_args()
     found = read_rows(given.out)
     done = {(f["seed"], f["wrong"]) for f in found}
-    wanted = [(seed, "") for seed in range(given.runs)]
-    wanted += [(seed, wrong) for wrong in WRONG for seed in range(given.wrong)]
-    for number, (seed, wrong) in enumerate(wanted, 1):
-        if (seed, wrong) in done:
-            continue
-        # Far apart: the step draws from the seeds that follow.
-        found.append(judged(1000 * (seed + 1), wrong) | {"seed": seed})
-        append_row(given.out, found[-1])
-        print(f"{number}/{len(wanted)} {wrong or 'right'}: {found[-1]['outcome']}", file=sys.stderr)
+    ports = {"": given.runs, **dict.fromkeys(WRONG, given.wrong)}
+    wanted = {
+        seed: [port for port, runs in ports.items() if seed < runs and (seed, port) not in done]
+        for seed in range(max(ports.values()))
+    }
+    with ProcessPoolExecutor(given.jobs, get_context("spawn")) as pool:
+        started = [pool.submit(judged, seed, asked) for seed, asked in wanted.items() if asked]
+        for one in as_completed(started):
+            for row in one.result():
+                found.append(row)
+                append_row(given.out, row)
+                name = row["wrong"] or "right"
+                print(f"seed {row['seed']}, {name}: {row['outcome']}", file=sys.stderr)
     print(page(found))
     if given.markdown:
         given.markdown.write_text(page(found), encoding="utf-8")
