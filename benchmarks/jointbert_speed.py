@@ -2,10 +2,10 @@
 
     python benchmarks/jointbert_speed.py --data DIR --checkpoint DIR [--peer DIR] [--json]
 
---data holds the tasks atis and snips. One process a framework measures both forms of batches; they
-take turns, and of each batch the fastest of all rounds counts: other work on the machine falls
-out. What is timed is what `jointbert train` and `jointbert predict` run. With --json the last line
-is one object.
+--data holds the tasks atis and snips. One process a framework measures all forms of batches; these
+take turns every second or two, and of each batch the fastest of all rounds counts: other work on
+the machine falls out. What is timed is what `jointbert train` and `jointbert predict` run. With
+--json the last line is one object.
 """
 
 import argparse
@@ -15,7 +15,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,9 @@ FRAMEWORKS = ("torch", "paddle")
 BATCH = 32  # the product's default, in training and in prediction
 TRAINED = {True: 24, False: 5}  # batches timed with buckets and without; the latter cost the same
 PREDICTED = 5  # batches of padded prediction timed; bucketed prediction takes the whole split
-WARM = 2
+TURNS = 5  # in which the forms share a round
+HALF = "bucketed bfloat16"
+Times = list[tuple[float, int]]  # seconds and sentences of each batch
 
 
 class Worker:
@@ -79,36 +81,42 @@ class Worker:
         self.models[task] = run
         return f"loss {losses[0]:.3f} -> {losses[-1]:.3f}"
 
-    def training(self, bucket: bool) -> list[tuple[float, int]]:
-        """Seconds and sentences of each batch: made, run, differentiated, and the update.
+    def training(self) -> dict[str, Times]:
+        """Of each form: batches made, run, differentiated, and the update.
 
         The batches are spread evenly over the lengths of an epoch's.
         """
-        settings, run = self.settings("atis", bucket=bucket), self.models["atis"]
+        run, forms = self.models["atis"], {}
         run.model.train()
-        examples = self.data.encode(settings, "train")
-        order = self.data.training_order(settings, examples, 1)
-        order.sort(key=lambda batch: max(len(examples[i].ids) for i in batch))
-        places = (np.arange(TRAINED[bucket]) + 0.5) * len(order) / TRAINED[bucket]
-        chosen = [order[int(place)] for place in places]
-        times = []
-        for indices in chosen[:WARM] + chosen:
-            began = time.perf_counter()
-            batches = list(self.data._load(settings, examples, [indices]))
-            self.train._update(run, settings, batches)
-            times.append((time.perf_counter() - began, len(indices)))
-        return times[WARM:]
+        for bucket in (True, False):
+            settings = self.settings("atis", bucket=bucket)
+            examples = self.data.encode(settings, "train")
+            order = self.data.training_order(settings, examples, 1)
+            order.sort(key=lambda batch, of=examples: max(len(of[i].ids) for i in batch))
+            places = (np.arange(TRAINED[bucket]) + 0.5) * len(order) / TRAINED[bucket]
 
-    def prediction(self, bucket: bool, precision: str = "float32") -> list[tuple[float, int]]:
-        """Seconds and sentences of each batch of ATIS test."""
-        model, settings, rows, order = self._prediction("atis", bucket, precision)
-        self.predict.predict(model, settings, [rows[i] for i in order[0]])
-        times = []
-        for indices in order if bucket else order[:PREDICTED]:
-            began = time.perf_counter()
-            self.predict.predict(model, settings, [rows[i] for i in indices])
-            times.append((time.perf_counter() - began, len(indices)))
-        return times
+            def one(indices: list[int], settings: Any = settings, examples: Any = examples) -> None:
+                batches = list(self.data._load(settings, examples, [indices]))
+                self.train._update(run, settings, batches)
+
+            name = "bucketed" if bucket else "padded"
+            forms[name] = (one, [order[int(place)] for place in places])
+        return in_turns(forms)
+
+    def prediction(self, half: bool) -> dict[str, Times]:
+        """Of each form, on ATIS test; of padded batches only the first few."""
+        forms = {}
+        for name in ("bucketed", "padded", *([HALF] if half else [])):
+            precision = "bfloat16" if name == HALF else "float32"
+            model, settings, rows, order = self._prediction("atis", name != "padded", precision)
+
+            def one(
+                indices: list[int], model: Any = model, settings: Any = settings, rows: Any = rows
+            ) -> None:
+                self.predict.predict(model, settings, [rows[i] for i in indices])
+
+            forms[name] = (one, order[:PREDICTED] if name == "padded" else order)
+        return in_turns(forms)
 
     def _prediction(self, task: str, bucket: bool, precision: str) -> Any:
         settings = self.settings(task, bucket=bucket, precision=precision)
@@ -160,6 +168,21 @@ class Worker:
         return {"version": module.__version__, "MKL_DEBUG_CPU_TYPE": mkl}
 
 
+def in_turns(forms: Mapping[str, tuple[Callable[[Any], None], list[Any]]]) -> dict[str, Times]:
+    """Time the batches of each form, a share of each in turn, whose first also runs untimed."""
+    times: dict[str, Times] = {name: [] for name in forms}
+    for turn in range(TURNS):
+        for name, (function, batches) in forms.items():
+            first, last = (len(batches) * number // TURNS for number in (turn, turn + 1))
+            share = batches[first:last]
+            for number, batch in enumerate([*share[:1], *share]):
+                began = time.perf_counter()
+                function(batch)
+                if number:
+                    times[name].append((time.perf_counter() - began, len(batch)))
+    return times
+
+
 def work(given: argparse.Namespace) -> None:
     """Answer the parent's calls, one JSON object a line."""
     worker = Worker(given.worker, given)
@@ -199,50 +222,42 @@ def measure(given: argparse.Namespace, arguments: Sequence[str]) -> dict[str, An
         for task in ("atis", "snips"):
             say(given, f"{framework}, {task}: {remote.call('prepare', task)}")
     half = {one: remote.call("has_bfloat16") for one, remote in remotes.items()}
-    calls = [("training", True), ("training", False), ("prediction", True), ("prediction", False)]
-    best: dict[tuple[Any, ...], list[tuple[float, int]]] = {}
+    best: dict[tuple[str, str, str], Times] = {}
     for number in range(given.rounds):
         say(given, f"round {number + 1} of {given.rounds}")
-        for call in [*calls, ("prediction", True, "bfloat16")]:
-            for framework, remote in remotes.items():
-                if len(call) == 3 and not half[framework]:
-                    continue
-                key = (framework, *call)
-                times = remote.call(*call)
-                before = best.get(key, times)
-                fastest = [(min(a[0], b[0]), a[1]) for a, b in zip(before, times, strict=True)]
-                best[key] = fastest
+        for framework, remote in remotes.items():
+            for what, arguments in (("training", ()), ("prediction", (half[framework],))):
+                for form, times in remote.call(what, *arguments).items():
+                    before = best.get((framework, what, form), times)
+                    best[framework, what, form] = [
+                        (min(a[0], b[0]), a[1]) for a, b in zip(before, times, strict=True)
+                    ]
     rates = {
         key: sum(n for _, n in times) / sum(t for t, _ in times) for key, times in best.items()
     }
     return {**ratios(rates), **changes(given, remotes, half), **facts(given, remotes)}
 
 
-def ratios(rates: Mapping[tuple[Any, ...], float]) -> dict[str, Any]:
+def ratios(rates: Mapping[tuple[str, str, str], float]) -> dict[str, Any]:
     """Sentences a second, and how they compare."""
 
-    def over_padded(what: str) -> dict[str, float]:
-        return {f: round(rates[f, what, True] / rates[f, what, False], 3) for f in FRAMEWORKS}
+    def over_padded(what: str, form: str = "bucketed") -> dict[str, float]:
+        return {
+            framework: round(rates[framework, what, form] / rates[framework, what, "padded"], 3)
+            for framework in FRAMEWORKS
+            if (framework, what, form) in rates
+        }
 
-    half = {
-        f: round(rates[f, "prediction", True, "bfloat16"] / rates[f, "prediction", False], 3)
-        for f in FRAMEWORKS
-        if (f, "prediction", True, "bfloat16") in rates
-    }
+    def paddle_over_torch(what: str) -> float:
+        return round(rates["torch", what, "bucketed"] / rates["paddle", what, "bucketed"], 3)
+
     return {
         "train_bucketed_over_padded": over_padded("training"),
         "predict_bucketed_over_padded": over_padded("prediction"),
-        "predict_bfloat16_bucketed_over_padded": half,
-        "paddle_over_torch_train_time": round(
-            rates["torch", "training", True] / rates["paddle", "training", True], 3
-        ),
-        "paddle_over_torch_predict_time": round(
-            rates["torch", "prediction", True] / rates["paddle", "prediction", True], 3
-        ),
-        "examples_per_second": {
-            " ".join([key[0], key[1], "bucketed" if key[2] else "padded", *key[3:]]): round(rate, 1)
-            for key, rate in rates.items()
-        },
+        "predict_bfloat16_bucketed_over_padded": over_padded("prediction", HALF),
+        "paddle_over_torch_train_time": paddle_over_torch("training"),
+        "paddle_over_torch_predict_time": paddle_over_torch("prediction"),
+        "examples_per_second": {" ".join(key): round(rate, 1) for key, rate in rates.items()},
     }
 
 

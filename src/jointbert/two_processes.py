@@ -22,6 +22,7 @@ SHARED = (
     "optimize",
     "side",
     "strides",
+    "threads",
 )
 
 

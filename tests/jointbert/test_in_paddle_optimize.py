@@ -18,6 +18,7 @@ from jointbert.in_paddle.optimize import (  # noqa: E402
     clip_gradients,
     update,
 )
+from jointbert.in_paddle.threads import set_threads  # noqa: E402
 
 Prepare = Callable[..., dict[str, Any]]
 NAME = "bert.pooler.dense.weight"
@@ -169,6 +170,20 @@ def test_a_transposed_gradient_is_clipped_and_applied_like_any_other():
     assert not gradient.is_contiguous()
     assert norms == pytest.approx([np.linalg.norm(array)] * 2, rel=1e-15)
     np.testing.assert_array_equal(ends[0], ends[1])
+
+
+def test_the_number_of_threads_changes_no_bit(prepared: Prepare):
+    settings, ends = prepared(learning_rate=0.01, weight_decay=0.1), []
+    for threads in (1, 3):
+        set_threads(threads)
+        model = built(settings, "float32")
+        optimizer, schedule = build_optimizer(model, settings, 10)
+        for norm in (5.0, 0.5):
+            fill(model, norm)
+            update(model, optimizer, schedule, settings)
+        ends.append({name: p.numpy() for name, p in model.named_parameters()})
+    set_threads(1)
+    assert all(np.array_equal(ends[0][name], ends[1][name]) for name in ends[0])
 
 
 def test_memory_is_written_through_and_outlives_its_tensor():

@@ -16,6 +16,10 @@ def _is_amd() -> bool:
 if _is_amd():
     os.environ.setdefault("MKL_DEBUG_CPU_TYPE", "5")
 
+# Its threads wait busily for the next operation, 200 ms by default, and keep their cores from the
+# threads of the optimizer meanwhile. Operations of a model are not 10 ms apart.
+os.environ.setdefault("KMP_BLOCKTIME", "10")
+
 # Paddle's C++ half warns on standard error, in the midst of answers, of what no user can change.
 os.environ.setdefault("GLOG_minloglevel", "2")
 with warnings.catch_warnings():

@@ -6,13 +6,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
-import paddle
 from paddle import Tensor, nn
 from paddle.optimizer import AdamW as FusedAdamW
 from paddle.optimizer.lr import LambdaDecay
 
-from jointbert.in_paddle import kernels
-from jointbert.in_paddle.kernels import memory
+from jointbert.in_paddle.kernels import adamw, memory, scale, sum_of_squares
+from jointbert.in_paddle.threads import each
 
 Array = np.ndarray[Any, Any]
 
@@ -30,6 +29,10 @@ class AdamW(FusedAdamW):
     Python's floats and rounded once, as in torch; and one pass over memory takes a third of the
     kernel's time.
     """
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._waiting: list[tuple[Tensor, Tensor]] = []  # parameters of one step, gradients
 
     def _add_moments_pows(self, p: Tensor) -> None:
         for name in (self._moment1_acc_str, self._moment2_acc_str):
@@ -55,7 +58,14 @@ class AdamW(FusedAdamW):
             self._accumulators[kind][p.name].set_value(array)
 
     def _append_optimize_op(self, block: object, param_and_grad: tuple[Tensor, Tensor]) -> None:
-        p, gradient = param_and_grad
+        self._waiting.append(param_and_grad)
+
+    def _finish_update(self, block: object, parameters_and_grads: object) -> None:
+        pairs, self._waiting = self._waiting, []
+        each(self._update, pairs)
+
+    def _update(self, pair: tuple[Tensor, Tensor]) -> None:
+        p, gradient = pair
         mean = self._memory(self._moment1_acc_str, p)
         square = self._memory(self._moment2_acc_str, p)
         power1 = self._memory(self._beta1_pow_acc_str, p)  # beta1 ** number of the update
@@ -65,7 +75,7 @@ class AdamW(FusedAdamW):
         step, factor = -rate / (1.0 - float(power1[0])), (1.0 - float(power2[0])) ** -0.5
         numbers = (1.0 - rate * decay, beta1, 1.0 - beta1, beta2, 1.0 - beta2, step, factor)
         rounded = map(mean.dtype.type, (*numbers, self._epsilon))
-        kernels.adamw(memory(p), memory(gradient.contiguous()), mean, square, *rounded)
+        adamw(memory(p), memory(gradient.contiguous()), mean, square, *rounded)
         power1 *= beta1
         power2 *= beta2
 
@@ -123,10 +133,17 @@ def clip_gradients(parameters: Iterable[Tensor], max_norm: float) -> float:
     to 1e-2.
     """
     gradients = [p.grad for p in parameters if p.grad is not None]
-    norm = math.sqrt(sum(kernels.sum_of_squares(memory(g.contiguous())) for g in gradients))
-    scale = max_norm / (norm + NORM_EPSILON)
-    if scale < 1.0:
-        with paddle.no_grad():
-            for gradient in gradients:
-                gradient.scale_(scale)
+    squares = each(lambda gradient: sum_of_squares(memory(gradient.contiguous())), gradients)
+    norm = math.sqrt(math.fsum(squares))  # exact, whatever the order
+    factor = max_norm / (norm + NORM_EPSILON)
+    if factor < 1.0:
+        each(lambda gradient: _scale(gradient, factor), gradients)
     return norm
+
+
+def _scale(gradient: Tensor, factor: float) -> None:
+    if gradient.is_contiguous():
+        array = memory(gradient)
+        scale(array, array.dtype.type(factor))
+    else:
+        gradient.scale_(factor)

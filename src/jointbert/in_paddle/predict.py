@@ -11,6 +11,7 @@ from paddle.nn import functional
 from jointbert.in_paddle.data import Settings, inference_batch
 from jointbert.in_paddle.data import pieces_of as pieces_of
 from jointbert.in_paddle.model import JointBert, build_model
+from jointbert.in_paddle.threads import set_threads
 from modelparity import UsageError
 
 Array = np.ndarray[Any, Any]
@@ -30,7 +31,7 @@ class Predicted(NamedTuple):
 def start(settings: Settings) -> None:
     """Set the number of threads (0: all cores); UsageError for a precision that is not there."""
     paddle.set_device("cpu")
-    paddle.base.core.set_num_threads(int(settings["threads"]) or os.cpu_count() or 1)
+    set_threads(int(settings["threads"]) or os.cpu_count() or 1)
     if settings["precision"] == "bfloat16":
         raise UsageError("precision bfloat16: Paddle has none on CPUs; use float32, or torch")
 
