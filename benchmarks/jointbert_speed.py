@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -94,14 +95,14 @@ class Worker:
             order = self.data.training_order(settings, examples, 1)
             order.sort(key=lambda batch, of=examples: max(len(of[i].ids) for i in batch))
             places = (np.arange(TRAINED[bucket]) + 0.5) * len(order) / TRAINED[bucket]
-
-            def one(indices: list[int], settings: Any = settings, examples: Any = examples) -> None:
-                batches = list(self.data._load(settings, examples, [indices]))
-                self.train._update(run, settings, batches)
-
+            one = partial(self._train, run, settings, examples)
             name = "bucketed" if bucket else "padded"
             forms[name] = (one, [order[int(place)] for place in places])
         return in_turns(forms)
+
+    def _train(self, run: Any, settings: Any, examples: Any, indices: list[int]) -> None:
+        batches = list(self.data._load(settings, examples, [indices]))
+        self.train._update(run, settings, batches)
 
     def prediction(self, half: bool) -> dict[str, Times]:
         """Of each form, on ATIS test; of padded batches only the first few."""
@@ -109,14 +110,12 @@ class Worker:
         for name in ("bucketed", "padded", *([HALF] if half else [])):
             precision = "bfloat16" if name == HALF else "float32"
             model, settings, rows, order = self._prediction("atis", name != "padded", precision)
-
-            def one(
-                indices: list[int], model: Any = model, settings: Any = settings, rows: Any = rows
-            ) -> None:
-                self.predict.predict(model, settings, [rows[i] for i in indices])
-
+            one = partial(self._predict, model, settings, rows)
             forms[name] = (one, order[:PREDICTED] if name == "padded" else order)
         return in_turns(forms)
+
+    def _predict(self, model: Any, settings: Any, rows: Any, indices: list[int]) -> Any:
+        return self.predict.predict(model, settings, [rows[i] for i in indices])
 
     def _prediction(self, task: str, bucket: bool, precision: str) -> Any:
         settings = self.settings(task, bucket=bucket, precision=precision)
@@ -146,7 +145,7 @@ class Worker:
         model, settings, rows, order = self._prediction(task, bucket, precision)
         found: list[list[int]] = [[]] * len(rows)
         for indices in order:
-            got = self.predict.predict(model, settings, [rows[i] for i in indices])
+            got = self._predict(model, settings, rows, indices)
             for row, index in enumerate(indices):
                 slots = got.slots[row][1 : len(rows[index]) + 1].tolist()
                 found[index] = [int(got.intents[row].argmax()), *slots]
