@@ -39,7 +39,7 @@ bench-clean: .venv/.installed  ## 200 clean runs, none of which may be accused; 
 	$(BIN)/python benchmarks/clean_runs.py --markdown docs/clean-runs.md
 
 bench-real: .venv/.installed  ## a dozen clean ladders at real sizes: hours; goes on where it stopped
-	$(BIN)/python benchmarks/clean_runs.py --real --jobs 1 --markdown docs/clean-runs.md
+	$(BIN)/python benchmarks/clean_runs.py --real --markdown docs/clean-runs.md
 
 bench-init: .venv/.installed  ## 200 right initialisers, none accused; 7 wrong ones, each caught
 	$(BIN)/python benchmarks/initialisers.py --markdown docs/initialisers.md

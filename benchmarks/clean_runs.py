@@ -3,8 +3,9 @@
     python benchmarks/clean_runs.py [--runs 200] [--jobs 2] [--out DIR] [--markdown FILE]
     python benchmarks/clean_runs.py --real [--out DIR] [--markdown FILE]
 
-The first form samples small models (clean_grid.py) and judges steps 1 and 3 to 7; the second is a
-dozen whole ladders at real sizes. Tasks and checkpoint are found below --shared. Every finished run
+The first form samples small models (clean_grid.py) and judges steps 1 and 3 to 7, one run after
+another in the same processes, for starting one takes longer than most runs; the second is a dozen
+whole ladders at real sizes. Tasks and checkpoint are found below --shared. Every finished run
 is a line of a file in --out: the command goes on where it was stopped. Recordings of a run that is
 accused, or that failed, stay. Exit code 1 if any run is accused or failed, 3 if anything but the
 scores of step 3 was left inconclusive, else 0.
@@ -19,37 +20,45 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import ExitStack
 from datetime import date
 from pathlib import Path
 from typing import Any
 
-from clean_grid import AXES, TASKS, Run, inputs, real, sample
+from clean_grid import AXES, PATHS, TASKS, Run, inputs, real, sample
 from rows import append_row, read_rows
 
 from modelparity import InputError, Outcome, ParityError, check
+from modelparity.cases import load_case
 from modelparity.check import ALL_STEPS
+from modelparity.crew import KEPT_MEMORY, QUIET_THREADS
+from modelparity.record import record
 from modelparity.recording import digest, tree_digest
-from modelparity.run import SideOrder, record_side
+from modelparity.run import SideOrder, record_both
 
 CASE = "jointbert"
 STEPS = (1, 3, 4, 5, 6, 7)
 ROOT = Path(__file__).resolve().parents[1]
-# What chooses the path of the matrix library beneath Paddle on AMD processors; other processors
-# take no notice. Nothing but an empty text keeps the port from setting it.
-PATH_VARIABLE, PATH_VALUES = "MKL_DEBUG_CPU_TYPE", {"fast": "5", "slow": ""}
+# Chooses the path of the matrix library beneath Paddle on AMD processors; others take no notice.
+PATH_VARIABLE = "MKL_DEBUG_CPU_TYPE"
+SPAWN = multiprocessing.get_context("spawn")
 
 Found = dict[str, Any]  # what is known of a finished run: one line of the results
+Sides = Mapping[str, Executor]  # what records small models: "" the reference, a path the candidate
 
 
-def tried(run: Run, files: Mapping[str, str], steps: Sequence[int], out: Path) -> Found:
+def tried(
+    run: Run, files: Mapping[str, str], steps: tuple[int, ...], out: Path, sides: Sides
+) -> Found:
     """Record both sides of a run, judge it, and remove its recordings if nothing is wrong."""
     place, began = out / "recordings" / run.name, time.monotonic()
     shutil.rmtree(place, ignore_errors=True)
     found: Found = {"name": run.name, "key": key(run), **vars(run), "source": source()}
     try:
-        report = check(*_recorded(run, files, tuple(steps), place), steps=tuple(steps))
-    except ParityError as error:
+        report = check(*_recorded(run, files, steps, place, sides), steps=steps)
+    except (ParityError, BrokenProcessPool) as error:
         return {**found, "failed": str(error), "seconds": time.monotonic() - began}
     found["outcomes"] = {str(v.number): v.outcome.value for v in report.verdicts}
     aside = [v for v in report.verdicts if v.outcome is not Outcome.ALIGNED]
@@ -61,17 +70,36 @@ def tried(run: Run, files: Mapping[str, str], steps: Sequence[int], out: Path) -
 
 
 def _recorded(
-    run: Run, files: Mapping[str, str], steps: tuple[int, ...], place: Path
+    run: Run, files: Mapping[str, str], steps: tuple[int, ...], place: Path, sides: Sides
 ) -> tuple[Path, Path]:
     settings = {**run.changes, **files}
     changes = tuple(f"{name}={_written(value)}" for name, value in settings.items())
-    reference, candidate = place / "reference", place / "candidate"
+    one, two = place / "reference", place / "candidate"
+    reference = SideOrder(CASE, "reference", one, steps, changes=changes)
+    candidate = SideOrder(CASE, "candidate", two, steps, given=one, changes=changes)
+    if steps == ALL_STEPS:
+        _choose(str(run.axes["path"]))
+        record_both(reference, candidate, _quiet)
+    else:
+        sides[""].submit(_record, reference).result()
+        sides[str(run.axes["path"])].submit(_record, candidate).result()
+    return one, two
+
+
+def _choose(path: str) -> None:
+    """Before Paddle is imported: nothing but an empty text keeps the port from the fast path."""
     os.environ.pop(PATH_VARIABLE, None)
-    record_side(SideOrder(CASE, "reference", reference, steps, changes=changes), _quiet)
-    os.environ[PATH_VARIABLE] = PATH_VALUES[str(run.axes["path"])]
-    order = SideOrder(CASE, "candidate", candidate, steps, given=reference, changes=changes)
-    record_side(order, _quiet)
-    return reference, candidate
+    if path == "slow":
+        os.environ[PATH_VARIABLE] = ""
+
+
+def _record(order: SideOrder) -> None:
+    case = load_case(order.case)
+    changes = dict(change.partition("=")[::2] for change in order.changes)
+    module = getattr(case, order.role)
+    record(
+        case, order.role, module, order.out, given=order.given, steps=order.steps, changes=changes
+    )
 
 
 def _written(value: object) -> str:
@@ -116,10 +144,18 @@ def go(runs: Iterable[Run], given: argparse.Namespace, results: Path) -> dict[st
     left = [run for run in runs if key(run) not in done or "failed" in done[key(run)]]
     count, steps = len(runs) - len(left), ALL_STEPS if given.real else STEPS
     files = [inputs(run, given.shared, given.out) for run in left]
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(given.jobs, mp_context=context) as pool:
+    os.environ.update({**QUIET_THREADS, **KEPT_MEMORY, **os.environ})  # for every process of it
+    with ExitStack() as stack:
+        sides = {
+            path: stack.enter_context(
+                ProcessPoolExecutor(given.jobs, SPAWN, initializer=_choose, initargs=(path,))
+            )
+            for path in ("", *PATHS)
+        }
+        # A whole ladder keeps all cores busy by itself.
+        pool = stack.enter_context(ThreadPoolExecutor(1 if given.real else given.jobs))
         asked = [
-            pool.submit(tried, run, names, steps, given.out)
+            pool.submit(tried, run, names, steps, given.out, sides)
             for run, names in zip(left, files, strict=True)
         ]
         for future in as_completed(asked):
@@ -247,7 +283,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--real", action="store_true", help="whole ladders at real sizes instead")
     parser.add_argument("--tasks", default=",".join(TASKS), help="what is sampled from")
     parser.add_argument("--seed", type=int, default=0, help="of the sample")
-    parser.add_argument("--jobs", type=int, default=2, help="runs at once")
+    parser.add_argument("--jobs", type=int, default=2, help="small models at once")
     parser.add_argument("--out", type=Path, default=Path("out/clean"))
     shared = Path(os.environ.get("MODELPARITY_SHARED") or ROOT.parent / "shared")
     parser.add_argument("--shared", type=Path, default=shared, help="holds data and checkpoints")
