@@ -213,7 +213,7 @@ def page(sampled: Sequence[Found], whole: Sequence[Found]) -> str:
     for title, found in (("Small models", sampled), ("Real sizes", whole)):
         if found:
             text += ["", f"## {title}", "", f"{summary(found)}.", "", *_facts(found), ""]
-            text += [*_outcomes(found), "", *_axes(found)]
+            text += [*_outcomes(found), "", *_unproved(found), *_axes(found)]
     return "\n".join(text) + "\n"
 
 
@@ -235,6 +235,16 @@ def _outcomes(found: Sequence[Found]) -> list[str]:
             counts.setdefault(step, Counter())[outcome] += 1
     rows = [[step, *(str(of[name]) for name in names)] for step, of in counts.items()]
     return _table([["step", *names], *sorted(rows, key=lambda row: int(row[0]))])
+
+
+def _unproved(found: Sequence[Found]) -> list[str]:
+    if not any("proves nothing" in one.get("reasons", {}).get("3", "") for one in found):
+        return []
+    return [
+        "Step 3 is inconclusive where a score of the reference, which was trained but shortly, is 0"
+        " or 1: that proves nothing. Losses, scores and decisions were compared all the same.",
+        "",
+    ]
 
 
 def _axes(found: Sequence[Found]) -> list[str]:
