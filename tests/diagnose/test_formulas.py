@@ -167,6 +167,22 @@ def test_a_missing_residual_and_another_position_are_named():
     assert any("the last position of feed is taken" in hint for hint in found)
 
 
+def test_a_residual_from_elsewhere_is_named():
+    known = {"feed": X, "skip": X**2, "start": X**3}
+    right, wrong = X + X**2, X + X**3
+    [hint, *_] = named(wrong, right, wiring.hypotheses(wrong, right, known))
+    assert "start is added in place of skip" in hint
+
+
+def test_a_normalisation_that_subtracts_no_mean_is_named():
+    parameters = {"weight": WEIGHT, "bias": BIAS}
+    centred = X - X.mean(-1, keepdims=True)
+    right = centred / np.sqrt(centred.var(-1, keepdims=True) + 1e-12) * WEIGHT + BIAS
+    wrong = X / np.sqrt(np.square(X).mean(-1, keepdims=True) + 1e-12) * WEIGHT + BIAS
+    [hint, *_] = named(wrong, right, layers.hypotheses(X, right, parameters))
+    assert "with RMSNorm, which subtracts no mean" in hint
+
+
 def test_a_loss_over_all_positions_is_named():
     scores = RANDOM.standard_normal((6, 9, 5))
     labels = np.where(MASK == 1, RANDOM.integers(0, 5, (6, 9)), -100)

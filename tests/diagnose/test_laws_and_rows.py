@@ -48,6 +48,7 @@ CUT = [sentence[:6] for sentence in SENTENCES]
         (rows_of(SENTENCES, 10), "in batches of 10 in place of 8, 6"),
         (rows_of(sorted(SENTENCES, key=len), 8), "sorted by the length of ids"),
         (rows_of(CUT, 8), "they end early, at 6 in place of 8"),
+        (rows_of(CUT[::-1], 8), "rows of ids are cut at 6 positions; the longest has 8"),
         (rows_of([[0, 0, *s] for s in SENTENCES], 8), "ids differs in 30 of 30 rows: they come 2"),
         (
             rows_of([*SENTENCES[:8], *SENTENCES[:8], *SENTENCES[16:]], 8),

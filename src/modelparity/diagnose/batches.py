@@ -83,7 +83,17 @@ def explain(candidate: Rows, reference: Rows) -> Iterator[Hint]:
     elif not set(theirs) - set(ours):
         yield from _repeated(candidate, reference)
     else:
-        yield from _by_field(candidate, reference)
+        yield from list(_by_field(candidate, reference)) or _cut(candidate, reference)
+
+
+def _cut(candidate: Rows, reference: Rows) -> Iterator[Hint]:
+    """Rows that end early and come in another order; what stands last may end each."""
+    for field, ours in reference.fields.items():
+        theirs = candidate.fields[field]
+        most, due = (max((row.size for row in rows), default=0) for rows in (theirs, ours))
+        starts = [Counter(row[: most - 1].tobytes() for row in rows) for rows in (theirs, ours)]
+        if 1 < most < due and starts[0] == starts[1]:
+            yield Hint(f"rows of {field} are cut at {most} positions; the longest has {due}")
 
 
 def _listed(numbers: Iterable[int]) -> str:
@@ -224,7 +234,8 @@ def _change(wrong: list[tuple[Array, Array]]) -> str:
     late = {_late(c, r) for c, r in wrong}
     if None not in late:
         if len(late) == 1:
-            return f"they come {late.pop()} places too late"
+            places = "place" if late == {1} else "places"
+            return f"they come {late.pop()} {places} too late"
         return "zeros stand before them: padded at the left, not at the right"
     if all(c.size > r.size and np.array_equal(c[: r.size], r) for c, r in wrong):
         return _lengths("they go on for longer", wrong)

@@ -110,7 +110,8 @@ def _normalisations(x: Array, parameters: Parameters, eps: tuple[float, ...]) ->
     for value in dict.fromkeys(eps):
         yield f"eps {value:g}", partial(_layernorm, x, weight, bias, value)
     for value in dict.fromkeys(eps):
-        yield f"RMSNorm's eps {value:g}", partial(_rmsnorm, x, weight, value)
+        text = f"RMSNorm, which subtracts no mean, and eps {value:g}"
+        yield text, partial(_rmsnorm, x, weight, bias, value)
     yield "the variance over n - 1", partial(_layernorm, x, weight, bias, 1e-12, ddof=1)
     yield "eps 1e-5 outside the root", partial(_layernorm, x, weight, bias, 1e-5, outside=True)
     yield "no bias", partial(_layernorm, x, weight, np.zeros(()), 1e-12)
@@ -129,8 +130,8 @@ def _layernorm(
     return result
 
 
-def _rmsnorm(x: Array, weight: Array, eps: float) -> Array:
-    result: Array = x / np.sqrt(np.square(x).mean(-1, keepdims=True) + eps) * weight
+def _rmsnorm(x: Array, weight: Array, bias: Array, eps: float) -> Array:
+    result: Array = x / np.sqrt(np.square(x).mean(-1, keepdims=True) + eps) * weight + bias
     return result
 
 

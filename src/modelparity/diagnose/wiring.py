@@ -28,6 +28,7 @@ def hypotheses(
         elif output.ndim == reference.ndim + 1 and output.dtype == reference.dtype:
             yield from _positions(name, output, reference, mask)
     gap = candidate - reference
+    yield from _exchanged(gap, reference, known)
     for name, output in known.items():
         if output.shape == reference.shape and (power := float(np.vdot(output, output))):
             share = float(np.vdot(gap, output)) / power
@@ -36,6 +37,15 @@ def hypotheses(
             if telling and share not in (0.0, 1.0, -1.0):
                 text = f"{name} counts {1.0 + share:.6g} times in the sum"
                 yield text, reference + share * output
+
+
+def _exchanged(gap: Array, reference: Array, known: Mapping[str, Array]) -> Iterator[Hypothesis]:
+    """One output is added where the reference adds another; of many pairs, the one that fits."""
+    like = {n: o for n, o in known.items() if o.shape == reference.shape and o.size > 1}
+    for name, output in like.items():
+        for other, theirs in like.items():
+            if np.allclose(theirs - output, gap, rtol=1e-6, atol=1e-6 * float(np.abs(gap).max())):
+                yield f"{other} is added in place of {name}", reference + theirs - output
 
 
 def _distinct(known: Mapping[str, Array]) -> dict[str, Array]:

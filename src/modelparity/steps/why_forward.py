@@ -75,7 +75,7 @@ def why_forced(evidence: Evidence, finding: Finding) -> Iterator[Hint]:
     if start:
         drops = _drops(evidence, f"{start}{{}}float64/{run}/", before)
         tried.append(dropouts.hypotheses(whole, before, drops))
-    if is_input:
+    if is_input or fed not in ours:
         tried.append(wiring.hypotheses(candidate, whole, before, mask))
     found = ((text, view(predicted)) for text, predicted in chain(*tried))
     yield from closing(view(candidate), view(whole), found)
@@ -221,6 +221,10 @@ def _loss(evidence: Evidence, finding: Finding) -> Iterator[Hint]:
     yield from closing(candidate, reference, losses.hypotheses(reference, logits, labels, mask))
     single = {n: a for n, a in logits.items() if a.size == 1 and not finding.name.endswith(n)}
     yield from closing(candidate, reference, wiring.hypotheses(candidate, reference, single))
+    for name, part in single.items():
+        forms = losses.hypotheses(part, logits, labels, mask)
+        told = ((f"in {name}, {text}", reference + value - part) for text, value in forms)
+        yield from closing(candidate, reference, told)
     yield from arrays.explain(candidate=candidate, reference=reference, counts=_counts(batch, mask))
 
 
