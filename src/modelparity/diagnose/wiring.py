@@ -43,6 +43,8 @@ def _exchanged(gap: Array, reference: Array, known: Mapping[str, Array]) -> Iter
     """One output is added where the reference adds another; of many pairs, the one that fits."""
     like = {n: o for n, o in known.items() if o.shape == reference.shape and o.size > 1}
     for name, output in like.items():
+        if np.array_equal(output, reference):  # no sum
+            continue
         for other, theirs in like.items():
             if np.allclose(theirs - output, gap, rtol=1e-6, atol=1e-6 * float(np.abs(gap).max())):
                 yield f"{other} is added in place of {name}", reference + theirs - output
