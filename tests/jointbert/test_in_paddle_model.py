@@ -122,6 +122,23 @@ def test_the_padding_piece_is_looked_up_but_receives_no_gradient(prepared: Prepa
     assert gradient.any()
 
 
+@pytest.mark.parametrize("frozen", ["bias", "layer.0", "embeddings", "bert."])
+def test_parameters_that_are_frozen_change_no_other_gradient(prepared: Prepare, frozen: str):
+    settings = prepared()
+    model = built(settings)
+    batch = tensors(next(iter(evaluation_batches(settings, "dev"))))
+    model(**batch)["loss"].backward()
+    whole = {name: p.grad.numpy().copy() for name, p in model.named_parameters()}
+    model = built(settings)
+    for name, p in model.named_parameters():
+        p.stop_gradient = frozen in name
+    model(**batch)["loss"].backward()
+    for name, p in model.named_parameters():
+        assert (p.grad is None) == (frozen in name), name
+        if p.grad is not None:
+            np.testing.assert_array_equal(p.grad.numpy(), whole[name])
+
+
 def test_fresh_parameters_have_their_families(prepared: Prepare):
     model = built(prepared(crf=True), dtype="float32")
     for name, parameter in model.named_parameters():

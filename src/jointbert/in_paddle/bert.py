@@ -53,14 +53,19 @@ class AddedBias(PyLayer):
     @staticmethod
     def forward(ctx: Any, values: Tensor, bias: Tensor) -> Tensor:
         """(..., outputs) of (..., outputs) and (outputs,)."""
+        ctx.frozen = values.stop_gradient, bias.stop_gradient
         return values + bias
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
-        """The gradients of both."""
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        """The gradients of both; of what is frozen Paddle wants none."""
+        values_frozen, bias_frozen = ctx.frozen
+        to_values = None if values_frozen else gradient
+        if bias_frozen:
+            return to_values, None
         rows = gradient.reshape([-1, gradient.shape[-1]])
         ones = paddle.ones([1, rows.shape[0]], rows.dtype)
-        return gradient, paddle.matmul(ones, rows).squeeze(0)
+        return to_values, paddle.matmul(ones, rows).squeeze(0)
 
 
 class Linear(nn.Linear):

@@ -6,8 +6,11 @@ from typing import Any
 import numpy as np
 
 from modelparity.diagnose import Hypothesis
+from modelparity.diff import rms
 
 Array = np.ndarray[Any, Any]
+
+FITS = 1e-6  # relative rms: of pairs of outputs only one that fits is worth a hypothesis
 
 
 def hypotheses(
@@ -46,7 +49,7 @@ def _exchanged(gap: Array, reference: Array, known: Mapping[str, Array]) -> Iter
         if np.array_equal(output, reference):  # no sum
             continue
         for other, theirs in like.items():
-            if np.allclose(theirs - output, gap, rtol=1e-6, atol=1e-6 * float(np.abs(gap).max())):
+            if rms(theirs - output - gap) <= FITS * rms(gap):
                 yield f"{other} is added in place of {name}", reference + theirs - output
 
 
