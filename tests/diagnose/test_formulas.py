@@ -285,11 +285,11 @@ def test_clipping_every_tensor_by_its_own_norm_is_named():
     total = np.sqrt(sum(n**2 for n in norms.values()))
     right = sketch(given["a"] / (total + 1e-6))
     wrong = sketch(given["a"] / (norms["a"] + 1e-6))
-    tried = clipping.clipped("a", given, right, {}, wrong)
+    tried = clipping.clipped("a", given, right, {}, {"a": wrong})
     [hint, *_] = named(wrong, right, tried)
     assert hint.startswith("every gradient is clipped by its own norm")
     wrong = sketch(given["a"] / total)
-    tried = clipping.clipped("a", given, right, {}, wrong)
+    tried = clipping.clipped("a", given, right, {}, {"a": wrong})
     [hint, *_] = named(wrong, right, tried)
     assert hint.startswith("the norm is taken without PyTorch's 1e-6")
 
@@ -310,7 +310,7 @@ def test_clipping_by_another_norm_is_named(norm, said):
     total = np.sqrt(sum((g**2).sum() for g in given.values()))
     right = sketch(given["bert.a"] / (total + 1e-6))
     wrong = sketch(given["bert.a"] / (norm(given) + 1e-6))
-    tried = clipping.clipped("bert.a", given, right, {}, wrong)
+    tried = clipping.clipped("bert.a", given, right, {}, {"bert.a": wrong})
     found = named(wrong, right, tried)
     assert any(said in hint for hint in found), found
 
@@ -319,8 +319,20 @@ def test_gradients_that_are_scaled_up_to_the_limit_are_named():
     given = {"a": GRADIENTS[0] * 1e-3, "b": GRADIENTS[1] * 1e-3}
     total = np.sqrt(sum((g**2).sum() for g in given.values()))
     right, wrong = sketch(given["a"]), sketch(given["a"] / total)
-    [hint] = named(wrong, right, clipping.clipped("a", given, right, {}, wrong))
+    [hint] = named(wrong, right, clipping.clipped("a", given, right, {}, {"a": wrong}))
     assert hint.startswith("gradients are scaled to a norm of 1 though theirs")
+
+
+@pytest.mark.parametrize("limit", [0.5, 1.0])
+@pytest.mark.parametrize("name", ["large", "small"])
+def test_elements_that_are_cut_are_named_where_none_is_large_enough_too(limit, name):
+    given = {"large": GRADIENTS[0][:9] * 100, "small": GRADIENTS[1] * 1e-4}
+    total = np.sqrt(sum((g**2).sum() for g in given.values()))
+    right = sketch(given[name] / (total + 1e-6))
+    reached = {n: sketch(np.clip(g, -limit, limit)) for n, g in given.items()}
+    tried = clipping.clipped(name, given, right, {}, reached)
+    [hint, *_] = named(reached[name], right, tried)
+    assert hint.startswith(f"every element is cut to {limit:g}")
 
 
 LINEAR = schedules.Schedule(5e-5, 40, 180)

@@ -9,6 +9,7 @@ import numpy as np
 
 from jointbert.faults.planting import built, running
 from modelparity import Fault
+from toy import framework as fw
 from toy.candidate import Dense, Optimizer, Rates
 
 
@@ -113,6 +114,18 @@ class _EpsInsideRoot(Optimizer):
 
 def _eps_inside_root(optimizer, _schedule):
     optimizer.__class__ = _EpsInsideRoot
+
+
+class _Descent(Optimizer):
+    def one(self, name, module, key):
+        p, g = module.params[key], module.grads[key]
+        self.state[name] = {kind: 0.0 * p for kind in ("first_moment", "second_moment")}
+        p = p - self.rate * (self.decay_of(name) * p + g)
+        module.params[key] = p.astype(g.dtype)
+
+
+def _descent(optimizer, _schedule):
+    optimizer.__class__ = _Descent
 
 
 # Step 5
@@ -232,6 +245,16 @@ def _biased(model):
     model.both.params["bias"] += np.float32(0.01)
 
 
+def _drawn_bias(model):
+    bias = model.both.params["bias"]
+    bias += fw.RNG.normal(0.0, 0.02, bias.shape).astype(np.float32)
+
+
+def _stored(model):
+    kernel = model.mixer.params["kernel"]
+    kernel[:] = np.linspace(-0.1, 0.1, kernel.size, dtype=np.float32).reshape(kernel.shape)
+
+
 def _copied(model):
     both = model.both.params["kernel"]
     model.mixer.params["kernel"][:, :3] = both
@@ -325,6 +348,7 @@ FAULTS = (
         "eps is added below the root",
         _optimized(_eps_inside_root),
     ),
+    Fault("descent", 4, "update.0/parameter", "moments are unused", _optimized(_descent)),
     Fault("one-ahead", 5, "rate/", "the schedule is one update ahead", _optimized(_one_ahead)),
     Fault(
         "warmup-from-one",
@@ -365,6 +389,8 @@ FAULTS = (
     ),
     Fault("wider", 9, "drawn/embedding.weight", "1.5 times the deviation", built(_wider)),
     Fault("repeated", 9, "drawn/mixer.weight", "values that come twice", built(_copied)),
+    Fault("drawn-bias", 9, "constant/left.bias", "biases are drawn", built(_drawn_bias)),
+    Fault("stored", 9, "drawn/mixer.weight", "the same kernel at every seed", built(_stored)),
     Fault("biased", 9, "constant/left.bias", "biases start at 0.01", built(_biased)),
     Fault(
         "undropped-gradient",

@@ -20,11 +20,12 @@ def clipped(
     given: Mapping[str, Array],
     reference: Array,
     groups: Mapping[str, object],
-    candidate: Array,
+    reached: Mapping[str, Array],
 ) -> Iterator[Hypothesis]:
     """One gradient behind another way of clipping; `given` are all gradients before it.
 
-    groups  parameter -> whatever tells the optimizer's groups apart
+    groups   parameter -> whatever tells the optimizer's groups apart
+    reached  what the candidate leaves of all gradients, sketched as `reference` is
     """
     raw = given[name].astype(np.float64)
     gradient = sketch(raw)
@@ -35,24 +36,43 @@ def clipped(
     if not rms(reference - factor * gradient) <= REPRODUCES * rms(reference):
         return
     if abs(factor - 1.0) <= REPRODUCES:
-        times = float(np.vdot(candidate, gradient)) / power if power else 1.0
+        times = float(np.vdot(reached[name], gradient)) / power if power else 1.0
         text = f"gradients are scaled to a norm of {times * total:.3g} though theirs, {total:.3g},"
         yield f"{text} is below the limit", times * gradient
         return
     limit = factor * (total + TORCH_CLIP_EPS)
-    yield "gradients are not clipped", gradient
+    cut = _cut(given, reached)
+    if cut:
+        yield f"every element is cut to {cut:.3g}", sketch(np.clip(raw, -cut, cut))
+        yield "this gradient is not clipped, others are", gradient
+    else:
+        yield "gradients are not clipped", gradient
     place = list(norms).index(name)
     for text, left in _ways(norms, groups, limit):
         yield text, gradient * left[place]
     magnitudes = sum(float(np.abs(g, dtype=np.float64).sum()) for g in given.values())
-    largest = max((float(np.abs(g).max()) for g in given.values() if g.size), default=0.0)
     for text, other in (
         ("the sum of all magnitudes is the norm (L1)", magnitudes),
-        ("the largest element is the norm", largest),
+        ("the largest element is the norm", max(map(_largest, given.values()))),
     ):
         yield text, gradient * _share(limit, other)
         yield f"{text}, and 1e-6 is added to it", gradient * _share(limit, other + TORCH_CLIP_EPS)
     yield f"every element is cut to {limit:.3g}", sketch(np.clip(raw, -limit, limit))
+
+
+def _cut(given: Mapping[str, Array], reached: Mapping[str, Array]) -> float:
+    """The largest magnitude in gradients where it is less than it was; 0 where there are none.
+
+    Sums of elements, as sketches of large arrays are, tell nothing.
+    """
+    whole = {n: g for n, g in given.items() if n in reached and reached[n].size == g.size}
+    left = {n: _largest(reached[n]) for n, g in whole.items()}
+    lower = [e for n, e in left.items() if e < (1.0 - REPRODUCES) * _largest(whole[n])]
+    return max(lower, default=0.0)
+
+
+def _largest(array: Array) -> float:
+    return float(np.abs(array).max(initial=0.0))
 
 
 def shares(

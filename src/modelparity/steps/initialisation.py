@@ -144,15 +144,22 @@ def _why(evidence: Evidence, finding: Finding) -> Iterator[Hint]:
         if spread and abs(float(sample.std()) / spread - 1.0) > CLEARLY:
             times = float(sample.std()) / spread
             yield Hint(f"its standard deviation is {times:.3g} times the reference's")
+        if kind == "constant":
+            held = _everywhere(ours.array(finding.name)) or "the same values at every seed"
+            around = f"{float(sample.mean()):.3g}, of standard deviation {float(sample.std()):.3g}"
+            yield Hint(f"the candidate draws values around {around}; the reference has {held}")
         text = laws.looks_like(sample, evidence.candidate_model.shapes("parameter/").get(name, ()))
         if text:
             yield Hint(text)
     elif kind == "drawn" and f"constant/{name}" in theirs:
-        values = theirs.array(f"constant/{name}")
-        first = values.flat[0] if values.size else 0.0
-        alike = f", {first:g} everywhere" if (values == first).all() else ""
-        cause = "" if alike else ": a seed of its own, or stored weights, as in a pretrained model"
-        yield Hint(f"the candidate has the same values at every seed{alike}{cause}")
+        held = _everywhere(theirs.array(f"constant/{name}"))
+        said = f", {held}" if held else ": a seed of its own, or stored weights, as if pretrained"
+        yield Hint(f"the candidate has the same values at every seed{said}")
+
+
+def _everywhere(values: Array) -> str:
+    """The one value of an array in words; "" where it has several."""
+    return f"{values.flat[0]:g} everywhere" if values.size and np.ptp(values) == 0.0 else ""
 
 
 def _other_kind(name: str, names: set[str], evidence: Evidence) -> list[Finding]:

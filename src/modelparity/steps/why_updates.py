@@ -65,6 +65,8 @@ def _holds(
         return True
     c, r = (s.array(end).astype(np.float64) for s in (evidence.candidate, evidence.reference))
     kind = end.split("/")[-2]
+    if kind != "parameter" and not c.any():  # a rule that has no use for it
+        return True
     for _, predicted in optimizers.hypotheses(kind, given, r, right, DECAY, only=text):
         return bool(rms(c - predicted) <= max(CLOSES * rms(c - r), ROUNDING * rms(r)))
     return True
@@ -97,8 +99,9 @@ def why_clipped(evidence: Evidence, finding: Finding, factor: float) -> Iterator
         return
     groups = evidence.reference.facts.get("decay", {})
     reference = finding.compared[1].astype(np.float64)
-    candidate = finding.compared[0].astype(np.float64)
-    tried = clipping.clipped(name, given, reference, groups, candidate)
+    place, theirs = finding.name.removesuffix(name), evidence.candidate
+    reached = {n: theirs.array(place + n).astype(np.float64) for n in theirs.below(place)}
+    tried = clipping.clipped(name, given, reference, groups, reached)
     yield from closing(*finding.compared, tried)
 
 
