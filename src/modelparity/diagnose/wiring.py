@@ -45,10 +45,15 @@ def hypotheses(
 def _exchanged(gap: Array, reference: Array, known: Mapping[str, Array]) -> Iterator[Hypothesis]:
     """One output is added where the reference adds another; of many pairs, the one that fits."""
     like = {n: o for n, o in known.items() if o.shape == reference.shape and o.size > 1}
+    along = {n: float(np.vdot(o, gap)) for n, o in like.items()}
+    power = float(np.vdot(gap, gap))
     for name, output in like.items():
         if np.array_equal(output, reference):  # no sum
             continue
         for other, theirs in like.items():
+            # Cauchy and Schwarz: a pair that fits does so along the gap, which is soon told.
+            if not abs(along[other] - along[name] - power) <= FITS * power:
+                continue
             if rms(theirs - output - gap) <= FITS * rms(gap):
                 yield f"{other} is added in place of {name}", reference + theirs - output
 
