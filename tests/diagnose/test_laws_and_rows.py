@@ -22,6 +22,13 @@ def test_the_law_of_initial_values_is_named(sample, said):
     assert said in laws.looks_like(sample, (32, 64))
 
 
+def test_a_bias_may_be_drawn_by_its_own_size_or_by_its_weights_inputs():
+    for width, said in ((64, "torch.nn.Linear's own uniform law"), (4, "Kaiming's uniform law")):
+        bound = (1.0 if width == 64 else 6.0) / width
+        sample = RANDOM.uniform(-np.sqrt(bound), np.sqrt(bound), 3000)
+        assert said in laws.looks_like(sample, (4,), (4, 64))
+
+
 def test_values_that_fit_no_law_are_not_named():
     assert laws.looks_like(RANDOM.standard_cauchy(3000), (32, 64)) == ""
 

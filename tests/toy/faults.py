@@ -119,7 +119,7 @@ def _eps_inside_root(optimizer, _schedule):
 class _Descent(Optimizer):
     def one(self, name, module, key):
         p, g = module.params[key], module.grads[key]
-        self.state[name] = {kind: 0.0 * p for kind in ("first_moment", "second_moment")}
+        self.state[name] = dict.fromkeys(("first_moment", "second_moment"), 0.0 * p)
         p = p - self.rate * (self.decay_of(name) * p + g)
         module.params[key] = p.astype(g.dtype)
 

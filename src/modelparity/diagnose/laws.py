@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -49,8 +50,11 @@ def laws(shape: tuple[int, ...]) -> Iterator[Law]:
             yield Law(f"{name} {form} law, standard deviation {spread:.4g}", spread, form)
 
 
-def looks_like(sample: Array, shape: tuple[int, ...]) -> str:
-    """The law that a parameter's sample (n,) fits best, a usual one if any; "" where none does."""
+def looks_like(sample: Array, *shapes: tuple[int, ...]) -> str:
+    """The law that a parameter's sample (n,) fits best, a usual one if any; "" where none does.
+
+    shapes  that it may be drawn by, (outputs, inputs, ...): a bias's own, and its weight's
+    """
     values = np.sort(np.asarray(sample, np.float64).reshape(-1))
     if values.size < SMALLEST or not values.std():
         return ""
@@ -61,7 +65,7 @@ def looks_like(sample: Array, shape: tuple[int, ...]) -> str:
             f"a normal law of standard deviation {values.std():.4g}", float(values.std()), "normal"
         ),
     )
-    for known in (laws(shape), fitted):
+    for known in (dict.fromkeys(chain.from_iterable(map(laws, shapes))), fitted):
         tried = sorted(((_fits(values, law), law.text) for law in known), reverse=True)
         likely = [(p, text) for p, text in tried if p > max(LEVEL, SECOND * tried[0][0])]
         if likely:

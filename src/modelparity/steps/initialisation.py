@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -146,15 +147,23 @@ def _why(evidence: Evidence, finding: Finding) -> Iterator[Hint]:
             yield Hint(f"its standard deviation is {times:.3g} times the reference's")
         if kind == "constant":
             held = _everywhere(ours.array(finding.name)) or "the same values at every seed"
-            around = f"{float(sample.mean()):.3g}, of standard deviation {float(sample.std()):.3g}"
-            yield Hint(f"the candidate draws values around {around}; the reference has {held}")
-        text = laws.looks_like(sample, evidence.candidate_model.shapes("parameter/").get(name, ()))
+            law = f"around {float(sample.mean()):.3g}, standard deviation {float(sample.std()):.3g}"
+            yield Hint(f"values are drawn {law}; the reference has {held}")
+        text = laws.looks_like(sample, *_shapes(evidence, name))
         if text:
             yield Hint(text)
     elif kind == "drawn" and f"constant/{name}" in theirs:
         held = _everywhere(theirs.array(f"constant/{name}"))
         said = f", {held}" if held else ": a seed of its own, or stored weights, as if pretrained"
         yield Hint(f"the candidate has the same values at every seed{said}")
+
+
+def _shapes(evidence: Evidence, name: str) -> tuple[tuple[int, ...], ...]:
+    """A parameter's shape, as the reference's lie; a bias's weight's too: its inputs rule both."""
+    models = (evidence.candidate_model, evidence.reference_model)
+    shapes = dict(chain.from_iterable(m.shapes("parameter/").items() for m in models))
+    names = dict.fromkeys((name, name.removesuffix(".bias") + ".weight"))
+    return tuple(shapes[n] for n in names if n in shapes)
 
 
 def _everywhere(values: Array) -> str:
