@@ -25,7 +25,10 @@ from modelparity import Outcome, check  # noqa: E402
 from ports import cases  # noqa: E402
 from toy.recorded import Sides, record_side  # noqa: E402
 
-pytestmark = pytest.mark.filterwarnings("ignore:When training, we now always track")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore:When training, we now always track"),
+]
 
 
 def recorded(out, step, seed, **how):
@@ -38,9 +41,6 @@ def recorded(out, step, seed, **how):
 
 def verdict(sides, step):
     return check(sides.reference, sides.candidate, steps=(step,)).verdicts[0]
-
-
-pytestmark = pytest.mark.slow
 
 
 # Found among the first 260 seeds, each of which crosses a kink: in the reference's runs (17, 46),
