@@ -4,6 +4,7 @@ Every process goes through the same batches and takes some rows of each. The gra
 are added up; then every process makes the same update.
 """
 
+import atexit
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -35,6 +36,8 @@ def join(rank: int, size: int) -> Ranks:
     """Meet the other processes, where the launcher's variables say; wait until all are there."""
     if size > 1:
         distributed.init_process_group("gloo", timeout=PATIENCE, rank=rank, world_size=size)
+        # One that is still there when the interpreter has gone may abort the process.
+        atexit.register(distributed.destroy_process_group)
     return Ranks(rank, size)
 
 
