@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from functools import partial
-from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -160,9 +159,9 @@ def _why(evidence: Evidence, finding: Finding) -> Iterator[Hint]:
 
 def _shapes(evidence: Evidence, name: str) -> tuple[tuple[int, ...], ...]:
     """A parameter's shape, as the reference's lie; a bias's weight's too: its inputs rule both."""
-    models = (evidence.candidate_model, evidence.reference_model)
-    shapes = dict(chain.from_iterable(m.shapes("parameter/").items() for m in models))
-    names = dict.fromkeys((name, name.removesuffix(".bias") + ".weight"))
+    ours, theirs = evidence.reference_model, evidence.candidate_model
+    shapes = theirs.shapes("parameter/") | ours.shapes("parameter/")
+    names = [name, f"{name.removesuffix('bias')}weight"] if name.endswith(".bias") else [name]
     return tuple(shapes[n] for n in names if n in shapes)
 
 
